@@ -1,0 +1,1 @@
+"""What is learnt: fits, comparisons, evolution and evolvability."""

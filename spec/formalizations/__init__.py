@@ -1,0 +1,32 @@
+"""The competing hypotheses, one file each, and the one registry of them."""
+
+from genomic_code.spec.formalizations.blueprint import Blueprint
+from genomic_code.spec.formalizations.factor import Factor
+from genomic_code.spec.formalizations.generative import Generative
+from genomic_code.spec.formalizations.null import Null
+from genomic_code.spec.formalizations.polygenic import Polygenic
+from genomic_code.spec.protocols import Formalization
+from genomic_code.spec.validate import one_of
+
+__all__ = ["FORMALIZATIONS", "Blueprint", "Factor", "Generative", "Null", "Polygenic", "resolve"]
+
+FORMALIZATIONS: dict[str, type[Formalization]] = {
+    "null": Null,
+    "factor": Factor,
+    "blueprint": Blueprint,
+    "polygenic": Polygenic,
+    "generative": Generative,
+}
+"""Every formalization by name, simplest first."""
+
+
+def resolve(formalization: str | Formalization) -> Formalization:
+    """A formalization by name, with default hyperparameters, or as given.
+
+    Raises:
+        ValueError: The name is unknown.
+    """
+    if isinstance(formalization, str):
+        one_of("formalization", formalization, list(FORMALIZATIONS))
+        return FORMALIZATIONS[formalization]()
+    return formalization

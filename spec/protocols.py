@@ -1,0 +1,104 @@
+"""The contract between hypotheses and inference, and the letters used for shapes.
+
+    N individuals    L loci    C environments (covariates)    T traits
+    K latents        H hidden units                            S posterior draws
+
+A leading `...` in a shape stands for any number of batch dimensions (draws, restarts, folds).
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
+
+from torch import Tensor
+
+Weights = Mapping[str, Tensor]
+"""Genomic weights by name, each of shape `(..., *own dimensions)`."""
+
+
+class Shape(NamedTuple):
+    """Sizes of a cohort as the priors need them."""
+
+    individuals: int
+    loci: int
+    environments: int
+    traits: int
+
+
+class Data(NamedTuple):
+    """A cohort as tensors, standardised on its training rows."""
+
+    genotype: Tensor
+    """`(..., N, L)`; zero mean and unit variance a locus."""
+    environment: Tensor
+    """`(..., N, C)`; C may be 0."""
+    phenotype: Tensor | None
+    """`(..., N, T)`, missing cells filled with 0; None to sample it."""
+    observed: Tensor
+    """`(..., N, T)` boolean; False where the phenotype is missing or held out."""
+    error: Tensor
+    """`(..., N, T)` known measurement error (standard deviation), 0 where unknown."""
+
+    @property
+    def shape(self) -> Shape:
+        """Sizes N, L, C and T."""
+        individuals, loci = self.genotype.shape[-2:]
+        return Shape(individuals, loci, self.environment.shape[-1], self.observed.shape[-1])
+
+
+class Prior(Protocol):
+    """A prior over one array of genomic weights."""
+
+    def __call__(self, name: str, sizes: Mapping[str, int]) -> Tensor:
+        """Sample Pyro sites (`name`, and `name_*` for auxiliaries); return the weights.
+
+        `sizes` gives the array's dimensions by name, in order. Each site has the shape of its own
+        dimensions under `.to_event()` and carries `infer={"dims": (...)}`; sites may hold leading
+        batch dimensions when the model is conditioned.
+        """
+        ...
+
+
+class Noise(Protocol):
+    """A measurement model: how traits scatter about what development expects."""
+
+    def parameters(self, shape: Shape) -> Weights:
+        """Sample the noise parameters from their priors."""
+        ...
+
+    def distribution(self, expected: Tensor, parameters: Weights, data: Data) -> "object":
+        """Distribution of the phenotype, batch shape `(..., N, T)`, given expected traits."""
+        ...
+
+
+@runtime_checkable
+class Formalization(Protocol):
+    """A competing hypothesis as a Pyro model: a frozen dataclass of hyperparameters.
+
+    Pyro sites shared by all: `mean` (T), `environment_effect` (C, T), `noise_scale` (T) and the
+    observed `phenotype` (N, T) in the plate `individuals`. Genomic weights that read the genotype
+    directly are called `encoder` (L, K) or `effects` (L, T): the fit starts them spectrally.
+    """
+
+    name: ClassVar[str]
+    """Registry name."""
+    complexity: ClassVar[int]
+    """Rank in the parsimony rule: linear before nonlinear, then by number of weights."""
+    rotatable: ClassVar[bool]
+    """Whether development meets the genotype only in products `genotype @ W`, so that with
+    independent normal priors over loci any orthogonal basis of the genotype is equivalent."""
+    noise: Noise
+
+    def weights(self, shape: Shape) -> Weights:
+        """Sample every genomic weight from its prior as Pyro sites; return them by name."""
+        ...
+
+    def develop(self, weights: Weights, genotype: Tensor, environment: Tensor) -> Tensor:
+        """Expected traits `(..., N, T)` of genotype `(..., N, L)` and environment `(..., N, C)`.
+
+        Pure and differentiable; the weights may have leading batch dimensions.
+        """
+        ...
+
+    def __call__(self, data: Data) -> Tensor:
+        """Run the whole Pyro model on a cohort; return the expected traits `(..., N, T)`."""
+        ...

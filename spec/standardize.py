@@ -1,0 +1,94 @@
+"""Standardisation on training rows, and the way back to the units of the data."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from genomic_code.spec.cohort import Cohort
+from genomic_code.spec.protocols import Data
+
+__all__ = ["Scaler"]
+
+
+class Scaler(NamedTuple):
+    """Means and standard deviations of the training rows."""
+
+    genotype: tuple[Tensor, Tensor]
+    """Mean and standard deviation, each `(L,)`; 1 for a locus constant in the training rows."""
+    environment: tuple[Tensor, Tensor]
+    """Mean and standard deviation, each `(C,)`."""
+    phenotype: tuple[Tensor, Tensor]
+    """Mean and standard deviation of the observed cells, each `(T,)`."""
+
+    @classmethod
+    def fit(cls, cohort: Cohort, rows: NDArray[np.bool_] | None = None) -> "Scaler":
+        """Standardisation of the rows selected by the boolean mask `rows`, by default all.
+
+        Raises:
+            ValueError: A trait has no two different observed values among the rows.
+        """
+        keep = np.ones(len(cohort), bool) if rows is None else rows
+        phenotype = cohort.phenotype.values[keep].astype(np.float64)
+        counts = (~np.isnan(phenotype)).sum(0)
+        centre = np.nansum(phenotype, 0) / np.maximum(counts, 1)
+        spread = np.sqrt(np.nansum((phenotype - centre) ** 2, 0) / np.maximum(counts, 1))
+        flat = np.flatnonzero(~(spread > 0))
+        if len(flat):
+            raise ValueError(
+                f"phenotype must vary in every trait among the training rows, trait "
+                f"{cohort.labels('trait')[flat[0]]!r} does not; use fewer folds or drop the trait"
+            )
+        return cls(
+            moments(cohort.genotype.values[keep]),
+            moments(covariates(cohort)[keep]),
+            (tensor(centre), tensor(spread)),
+        )
+
+    def data(self, cohort: Cohort, rows: NDArray[np.bool_] | None = None) -> Data:
+        """The cohort in standard units; cells outside the boolean mask `rows` are not observed."""
+        phenotype = tensor(cohort.phenotype.values)
+        observed = ~torch.isnan(phenotype)
+        if rows is not None:
+            observed &= torch.from_numpy(rows)[:, None]
+        centre, spread = self.phenotype
+        error = torch.zeros_like(phenotype)
+        if cohort.error is not None:
+            error = tensor(cohort.error.values) / spread
+        return Data(
+            *self.inputs(cohort.genotype.values, covariates(cohort)),
+            torch.where(torch.isnan(phenotype), 0.0, (phenotype - centre) / spread),
+            observed,
+            error,
+        )
+
+    def inputs(
+        self, genotype: NDArray[np.float32], environment: NDArray[np.float32]
+    ) -> tuple[Tensor, Tensor]:
+        """Genotype `(N, L)` and environment `(N, C)` in standard units."""
+        return (
+            (tensor(genotype) - self.genotype[0]) / self.genotype[1],
+            (tensor(environment) - self.environment[0]) / self.environment[1],
+        )
+
+
+def covariates(cohort: Cohort) -> NDArray[np.float32]:
+    """Environment `(N, C)`, with C = 0 where the cohort has none."""
+    if cohort.environment is None:
+        return np.empty((len(cohort), 0), np.float32)
+    values: NDArray[np.float32] = cohort.environment.values
+    return values
+
+
+def tensor(values: NDArray[np.floating]) -> Tensor:
+    """Values as a tensor of the default dtype."""
+    return torch.as_tensor(np.asarray(values), dtype=torch.get_default_dtype())
+
+
+def moments(values: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each column, the latter 1 where a column is constant."""
+    centre = values.mean(0, dtype=np.float64)
+    spread = values.std(0, dtype=np.float64)
+    return tensor(centre), tensor(np.where(spread > 1e-6 * (1 + np.abs(centre)), spread, 1.0))

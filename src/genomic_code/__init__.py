@@ -1,0 +1,13 @@
+"""Competing formalizations of the genome as a generative model of the organism.
+
+`genomic_code.spec` states the hypotheses as Pyro models; `genomic_code.inference` fits them to a
+cohort, compares them, and reads evolvability off the posterior.
+
+Source of the hypothesis: Mitchell & Cheney, Trends in Genetics 2025, doi:10.1016/j.tig.2025.01.008.
+"""
+
+from genomic_code import inference, spec
+
+__version__ = "0.1.0"
+
+__all__ = ["__version__", "inference", "spec"]
