@@ -84,7 +84,7 @@ def covariates(cohort: Cohort) -> NDArray[np.float32]:
 
 def tensor(values: NDArray[np.floating]) -> Tensor:
     """Values as a tensor of the default dtype."""
-    return torch.as_tensor(np.asarray(values), dtype=torch.get_default_dtype())
+    return torch.tensor(np.asarray(values), dtype=torch.get_default_dtype())
 
 
 def moments(values: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
