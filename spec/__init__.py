@@ -3,7 +3,9 @@
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.formalizations import (
     FORMALIZATIONS,
+    Attractor,
     Blueprint,
+    Bottleneck,
     Factor,
     Generative,
     Null,
@@ -15,7 +17,9 @@ from genomic_code.spec.protocols import Data, Formalization, Shape
 
 __all__ = [
     "FORMALIZATIONS",
+    "Attractor",
     "Blueprint",
+    "Bottleneck",
     "Cohort",
     "Data",
     "Dense",

@@ -1,6 +1,8 @@
 """The competing hypotheses, one file each, and the one registry of them."""
 
+from genomic_code.spec.formalizations.attractor import Attractor
 from genomic_code.spec.formalizations.blueprint import Blueprint
+from genomic_code.spec.formalizations.bottleneck import Bottleneck
 from genomic_code.spec.formalizations.factor import Factor
 from genomic_code.spec.formalizations.generative import Generative
 from genomic_code.spec.formalizations.null import Null
@@ -8,7 +10,17 @@ from genomic_code.spec.formalizations.polygenic import Polygenic
 from genomic_code.spec.protocols import Formalization
 from genomic_code.spec.validate import one_of
 
-__all__ = ["FORMALIZATIONS", "Blueprint", "Factor", "Generative", "Null", "Polygenic", "resolve"]
+__all__ = [
+    "FORMALIZATIONS",
+    "Attractor",
+    "Blueprint",
+    "Bottleneck",
+    "Factor",
+    "Generative",
+    "Null",
+    "Polygenic",
+    "resolve",
+]
 
 FORMALIZATIONS: dict[str, type[Formalization]] = {
     "null": Null,
@@ -16,6 +28,8 @@ FORMALIZATIONS: dict[str, type[Formalization]] = {
     "blueprint": Blueprint,
     "polygenic": Polygenic,
     "generative": Generative,
+    "attractor": Attractor,
+    "bottleneck": Bottleneck,
 }
 """Every formalization by name, simplest first."""
 
