@@ -1,4 +1,4 @@
-"""Cohort: individuals with genotypes, environments and traits; validated once, labelled throughout."""
+"""Cohort: individuals with genotypes, environments and traits, validated and labelled."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from genomic_code.spec.tables import ROWS, Table, check_groups, validated
 
 __all__ = ["Cohort"]
+
+
+VARIABLES = {"environment": "covariates"}
+"""Name in the Dataset where it differs: a variable may not share the name of its dimension."""
 
 
 class Cohort:
@@ -30,7 +34,10 @@ class Cohort:
     """
 
     dataset: xr.Dataset
-    """The validated tables with their labels; dimensions individual, locus, environment, trait."""
+    """The validated tables with their labels; dimensions individual, locus, environment, trait.
+
+    A simulated cohort also holds its truth, in variables whose names begin so.
+    """
     name: str
     """Name shown in tables and figures."""
 
@@ -46,7 +53,7 @@ class Cohort:
         given = {"genotype": genotype, "environment": environment}
         tables = validated({**given, "phenotype": phenotype, "error": error})
         data: dict[str, Any] = {
-            key: (("individual", ROWS[key]), frame.to_numpy(np.float32))
+            VARIABLES.get(key, key): (("individual", ROWS[key]), frame.to_numpy(np.float32))
             for key, frame in tables.items()
         }
         if groups is not None:
@@ -69,7 +76,7 @@ class Cohort:
     @property
     def environment(self) -> xr.DataArray | None:
         """Environment `(N, C)`, if any."""
-        return self.dataset.get("environment")
+        return self.dataset.get("covariates")
 
     @property
     def error(self) -> xr.DataArray | None:
@@ -120,6 +127,10 @@ class Cohort:
         for key in ("genotype", "phenotype"):
             if key not in dataset:
                 raise ValueError(f"dataset must have the variable {key!r}, got {list(dataset)}")
-        tables = {key: dataset[key].to_pandas() for key in ROWS if key in dataset}
+        names = {key: VARIABLES.get(key, key) for key in ROWS}
+        tables = {key: dataset[name].to_pandas() for key, name in names.items() if name in dataset}
         groups = dataset["groups"].values if "groups" in dataset else None
-        return Cohort(**tables, groups=groups, name=name)
+        cohort = Cohort(**tables, groups=groups, name=name)
+        truth = {key: dataset[key].variable for key in dataset if str(key).startswith("truth")}
+        cohort.dataset = cohort.dataset.assign(truth).assign_attrs(dataset.attrs)
+        return cohort
