@@ -1,4 +1,4 @@
-"""What is claimed: cohorts, priors and the competing hypotheses as Pyro models; no optimiser here."""
+"""What is claimed: cohorts, priors and the competing hypotheses as Pyro models."""
 
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.formalizations import (
@@ -14,6 +14,7 @@ from genomic_code.spec.formalizations import (
 )
 from genomic_code.spec.priors import Dense, Horseshoe
 from genomic_code.spec.protocols import Data, Formalization, Shape
+from genomic_code.spec.simulate import simulate
 
 __all__ = [
     "FORMALIZATIONS",
@@ -31,4 +32,5 @@ __all__ = [
     "Polygenic",
     "Shape",
     "resolve",
+    "simulate",
 ]
