@@ -4,10 +4,14 @@ from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.formalizations import (
     FORMALIZATIONS,
     Blueprint,
+    Conditional,
+    Disentangled,
+    Epistatic,
     Factor,
     Generative,
     Null,
     Polygenic,
+    Program,
     resolve,
 )
 from genomic_code.spec.priors import Dense, Horseshoe
@@ -17,14 +21,18 @@ __all__ = [
     "FORMALIZATIONS",
     "Blueprint",
     "Cohort",
+    "Conditional",
     "Data",
     "Dense",
+    "Disentangled",
+    "Epistatic",
     "Factor",
     "Formalization",
     "Generative",
     "Horseshoe",
     "Null",
     "Polygenic",
+    "Program",
     "Shape",
     "resolve",
 ]
