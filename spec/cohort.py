@@ -30,7 +30,7 @@ class Cohort:
     """
 
     dataset: xr.Dataset
-    """The validated tables with their labels; dimensions individual, locus, environment, trait."""
+    """The validated tables with their labels; dimensions individual, locus, covariate, trait."""
     name: str
     """Name shown in tables and figures."""
 
@@ -86,12 +86,12 @@ class Cohort:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Numbers of individuals, loci, environments and traits."""
-        names = ("individual", "locus", "environment", "trait")
+        """Numbers of individuals, loci, covariates of the environment, and traits."""
+        names = ("individual", "locus", "covariate", "trait")
         return {name: int(self.dataset.sizes.get(name, 0)) for name in names}
 
     def labels(self, dimension: str) -> list[str]:
-        """Labels along `individual`, `locus`, `environment` or `trait`."""
+        """Labels along `individual`, `locus`, `covariate` or `trait`."""
         return [str(label) for label in self.dataset[dimension].values]
 
     def __repr__(self) -> str:
@@ -99,7 +99,7 @@ class Cohort:
         missing = float(np.isnan(self.phenotype.values).mean())
         return (
             f"Cohort({self.name!r}: {n['individual']} individuals, {n['locus']} loci, "
-            f"{n['environment']} environments, {n['trait']} traits, {missing:.1%} missing)"
+            f"{n['covariate']} covariates, {n['trait']} traits, {missing:.1%} missing)"
         )
 
     def select(self, individuals: Sequence[int] | NDArray[Any]) -> "Cohort":
