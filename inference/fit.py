@@ -145,9 +145,7 @@ def fit_batch(
     """Fits to training sets that share one batch."""
     generator = torch.Generator().manual_seed(seed)
     scalers = [Scaler.fit(cohort, rows) for rows in training]
-    folds = [
-        scaler.data(cohort, rows) for scaler, rows in zip(scalers, training, strict=True)
-    ]
+    folds = [scaler.data(cohort, rows) for scaler, rows in zip(scalers, training, strict=True)]
     bases = rotations(model, folds, training)
     if bases is not None:
         folds = [
@@ -166,9 +164,7 @@ def fit_batch(
         return capture(step, (*state, torch.tensor(0.0), noise, *data), settings.backend)
 
     start = recorded(state, 1)
-    state, screening = run(
-        start, state, data, settings.screening, settings.rate, 0, generator, bar
-    )
+    state, screening = run(start, state, data, settings.screening, settings.rate, 0, generator, bar)
     score, _ = estimate_elbo(flat, guide, state.parameters, data, 20, generator)
     best = choose_restarts(score, model.name)
     parameters = state.parameters.gather(

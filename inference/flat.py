@@ -122,8 +122,8 @@ class FlatModel:
                 if not isinstance(node["scale"], float) or node["scale"] != 1.0:
                     log_prob = log_prob * node["scale"]
                 plates = max([-frame.dim for frame in node["cond_indep_stack"]], default=0)
-                total = total + log_prob.sum(tuple(range(-plates, 0))) if plates else (
-                    total + log_prob
+                total = (
+                    total + log_prob.sum(tuple(range(-plates, 0))) if plates else (total + log_prob)
                 )
         return total
 

@@ -1,4 +1,4 @@
-"""What is claimed: cohorts, priors and the competing hypotheses as Pyro models; no optimiser here."""
+"""What is claimed: cohorts, priors and the competing hypotheses as Pyro models."""
 
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.formalizations import (
@@ -16,6 +16,7 @@ from genomic_code.spec.formalizations import (
 )
 from genomic_code.spec.priors import Dense, Horseshoe
 from genomic_code.spec.protocols import Data, Formalization, Shape
+from genomic_code.spec.simulate import simulate
 
 __all__ = [
     "FORMALIZATIONS",
@@ -35,4 +36,5 @@ __all__ = [
     "Program",
     "Shape",
     "resolve",
+    "simulate",
 ]

@@ -1,4 +1,4 @@
-"""Cohort: individuals with genotypes, environments and traits; validated once, labelled throughout."""
+"""Cohort: individuals with genotypes, environments and traits, validated and labelled."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -30,7 +30,10 @@ class Cohort:
     """
 
     dataset: xr.Dataset
-    """The validated tables with their labels; dimensions individual, locus, covariate, trait."""
+    """The validated tables with their labels; dimensions individual, locus, covariate, trait.
+
+    A simulated cohort also holds its truth, in variables whose names begin so.
+    """
     name: str
     """Name shown in tables and figures."""
 
@@ -120,6 +123,10 @@ class Cohort:
         for key in ("genotype", "phenotype"):
             if key not in dataset:
                 raise ValueError(f"dataset must have the variable {key!r}, got {list(dataset)}")
-        tables = {key: dataset[key].to_pandas() for key in ROWS if key in dataset}
+        names = {key: VARIABLES.get(key, key) for key in ROWS}
+        tables = {key: dataset[name].to_pandas() for key, name in names.items() if name in dataset}
         groups = dataset["groups"].values if "groups" in dataset else None
-        return Cohort(**tables, groups=groups, name=name)
+        cohort = Cohort(**tables, groups=groups, name=name)
+        truth = {key: dataset[key].variable for key in dataset if str(key).startswith("truth")}
+        cohort.dataset = cohort.dataset.assign(truth).assign_attrs(dataset.attrs)
+        return cohort

@@ -112,7 +112,7 @@ def finite(name: str, frame: pd.DataFrame) -> None:
     if len(bad):
         row, column = bad[0]
         raise ValueError(
-            f"{name} must be finite, got {frame.iat[row, column]} for individual "
+            f"{name} must be finite, got {frame.to_numpy()[row, column]} for individual "
             f"{frame.index[row]!r}, {ROWS[name]} {frame.columns[column]!r} "
             f"({len(bad)} such entries); impute or drop them"
         )
