@@ -10,11 +10,13 @@ from genomic_code.spec.formalizations import (
     Polygenic,
     resolve,
 )
-from genomic_code.spec.priors import Dense, Horseshoe
+from genomic_code.spec.priors import ARD, Dense, Horseshoe
 from genomic_code.spec.protocols import Data, Formalization, Shape
 from genomic_code.spec.simulate import simulate
+from genomic_code.spec.wiring import Wired
 
 __all__ = [
+    "ARD",
     "FORMALIZATIONS",
     "Blueprint",
     "Cohort",
@@ -27,6 +29,7 @@ __all__ = [
     "Null",
     "Polygenic",
     "Shape",
+    "Wired",
     "resolve",
     "simulate",
 ]

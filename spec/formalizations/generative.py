@@ -25,7 +25,7 @@ from genomic_code.spec.model import run
 from genomic_code.spec.noise import Normal
 from genomic_code.spec.priors import Dense, baseline, baseline_traits, choose, trait_scale
 from genomic_code.spec.protocols import Data, Noise, Prior, Shape, Weights
-from genomic_code.spec.validate import at_least_one
+from genomic_code.spec.validate import at_least_one, known_priors
 
 __all__ = ["Generative"]
 
@@ -52,6 +52,7 @@ class Generative:
 
     def __post_init__(self) -> None:
         at_least_one(self, "latents", "hidden")
+        known_priors(self.prior, "encoder", "hidden", "decoder")
 
     def weights(self, shape: Shape) -> dict[str, Tensor]:
         """`encoder` (L, K), `hidden` (K, H), `hidden_bias` (H), `decoder` (H, T), baseline."""
