@@ -14,11 +14,13 @@ from genomic_code.spec.formalizations import (
     Program,
     resolve,
 )
-from genomic_code.spec.priors import Dense, Horseshoe
+from genomic_code.spec.priors import ARD, Dense, Horseshoe
 from genomic_code.spec.protocols import Data, Formalization, Shape
 from genomic_code.spec.simulate import simulate
+from genomic_code.spec.wiring import Wired
 
 __all__ = [
+    "ARD",
     "FORMALIZATIONS",
     "Blueprint",
     "Cohort",
@@ -35,6 +37,7 @@ __all__ = [
     "Polygenic",
     "Program",
     "Shape",
+    "Wired",
     "resolve",
     "simulate",
 ]

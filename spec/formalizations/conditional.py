@@ -8,7 +8,8 @@
 Where the environment moves a hidden unit along its tanh, it changes the effects of loci: plasticity
 with genotype-by-environment interaction. The relevance r (ARD) lets needless covariates go.
 
-In the code diag(r) J 2.5 / sqrt(K + C) is `environment_hidden` and r is `environment_relevance`.
+In the code diag(r) J 2.5 / sqrt(K + C) is `environment_hidden` and r is
+`environment_hidden_relevance`.
 
 Source: conditional variational autoencoder, Sohn, Lee & Yan 2015 (NeurIPS 28); Mitchell & Cheney
 2025, doi:10.1016/j.tig.2025.01.008.
@@ -26,12 +27,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from genomic_code.spec.formalizations.generative import STEEPNESS, Generative
+from genomic_code.spec.formalizations.generative import DECODERS, STEEPNESS, Generative
 from genomic_code.spec.model import run
 from genomic_code.spec.noise import Normal
-from genomic_code.spec.priors import Dense, baseline_traits, choose, positive
+from genomic_code.spec.priors import ARD, baseline_traits, choose
 from genomic_code.spec.protocols import Data, Noise, Prior, Shape, Weights
-from genomic_code.spec.validate import at_least_one
+from genomic_code.spec.validate import at_least_one, known_priors
 
 __all__ = ["Conditional"]
 
@@ -55,11 +56,13 @@ class Conditional:
 
     def __post_init__(self) -> None:
         at_least_one(self, "latents", "hidden")
+        known_priors(self.prior, "environment_hidden", *DECODERS["tanh"])
 
     @property
     def unconditional(self) -> Generative:
         """The `generative` formalization that this one becomes where no environment matters."""
-        return Generative(latents=self.latents, hidden=self.hidden, prior=self.prior)
+        prior = {name: self.prior[name] for name in DECODERS["tanh"] if name in self.prior}
+        return Generative(latents=self.latents, hidden=self.hidden, prior=prior)
 
     def weights(self, shape: Shape) -> dict[str, Tensor]:
         """`environment_hidden` (C, H), besides the weights of `generative`.
@@ -74,9 +77,8 @@ class Conditional:
                 "got 0; give the cohort its environment, or use 'generative', which this would be"
             )
         sizes = {"environment": environments, "hidden": self.hidden}
-        relevance = positive("environment_relevance", {"environment": environments}, 1.0)
-        scale = relevance[..., :, None] * (STEEPNESS / math.sqrt(self.latents + environments))
-        inputs = choose(self.prior, "environment_hidden", Dense())("environment_hidden", sizes)
+        scale = STEEPNESS / math.sqrt(self.latents + environments)
+        inputs = choose(self.prior, "environment_hidden", ARD())("environment_hidden", sizes)
         return {**self.unconditional.weights(shape), "environment_hidden": inputs * scale}
 
     def encode(self, weights: Weights, genotype: Tensor) -> Tensor:

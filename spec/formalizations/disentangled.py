@@ -35,7 +35,7 @@ from genomic_code.spec.model import run
 from genomic_code.spec.noise import Normal
 from genomic_code.spec.priors import Dense, baseline, baseline_traits, choose, positive, sample
 from genomic_code.spec.protocols import Data, Noise, Prior, Shape, Weights
-from genomic_code.spec.validate import at_least_one
+from genomic_code.spec.validate import at_least_one, known_priors
 
 __all__ = ["Disentangled"]
 
@@ -75,6 +75,7 @@ class Disentangled:
     """Measurement model."""
 
     def __post_init__(self) -> None:
+        known_priors(self.prior, "encoder", "decoder")
         at_least_one(self, "latents")
 
     def weights(self, shape: Shape) -> dict[str, Tensor]:

@@ -34,6 +34,7 @@ from genomic_code.spec.model import run
 from genomic_code.spec.noise import Normal
 from genomic_code.spec.priors import Horseshoe, choose
 from genomic_code.spec.protocols import Data, Noise, Prior, Shape, Weights
+from genomic_code.spec.validate import known_priors, positive_fields
 
 __all__ = ["Epistatic"]
 
@@ -62,9 +63,8 @@ class Epistatic:
     """Measurement model."""
 
     def __post_init__(self) -> None:
-        for name in ("loci_per_trait", "pairs_per_trait"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        positive_fields(self, "loci_per_trait", "pairs_per_trait")
+        known_priors(self.prior, "effects", "pair_effects")
         if self.paired_loci < 2:
             raise ValueError(f"paired_loci must be at least 2, got {self.paired_loci}")
         chosen = tuple(int(locus) for locus in self.candidates)
@@ -77,7 +77,8 @@ class Epistatic:
     @property
     def additive(self) -> Blueprint:
         """The `blueprint` formalization that this one becomes without pair effects."""
-        return Blueprint(loci_per_trait=self.loci_per_trait, prior=self.prior)
+        prior = {name: self.prior[name] for name in ("effects",) if name in self.prior}
+        return Blueprint(loci_per_trait=self.loci_per_trait, prior=prior)
 
     def pairs(self, loci: int) -> Tensor:
         """The pairs P `(2, number of pairs)`: positions of the two loci of each.

@@ -50,12 +50,18 @@ from genomic_code.spec.priors import (
     trait_scale,
 )
 from genomic_code.spec.protocols import Data, Noise, Prior, Shape, Weights
-from genomic_code.spec.validate import at_least_one, one_of
+from genomic_code.spec.validate import at_least_one, known_priors, one_of
 
 __all__ = ["Generative"]
 
 STEEPNESS = 2.5
 """Gain of the hidden units: unit-variance latents reach the saturated part of tanh."""
+DECODERS = {
+    "tanh": ("encoder", "hidden", "decoder"),
+    "linear": ("encoder", "decoder"),
+    "gaussian_process": ("encoder", "decoder", "curve"),
+}
+"""Decoders, and the weights of each whose prior may be set."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +82,14 @@ class Generative:
     """Number of frequencies M in the basis of the Gaussian process; at least 1. The error of its
     kernel shrinks about as 1/M."""
     prior: Mapping[str, Prior] = field(default_factory=dict)
-    """Priors by name of the weights: `encoder`, `hidden`, `decoder`, `curve`."""
+    """Priors by name of the weights: those in `DECODERS`."""
     noise: Noise = Normal()
     """Measurement model."""
 
     def __post_init__(self) -> None:
         at_least_one(self, "latents", "hidden", "frequencies")
-        one_of("decoder", self.decoder, ["tanh", "linear", "gaussian_process"])
+        one_of("decoder", self.decoder, list(DECODERS))
+        known_priors(self.prior, *DECODERS[self.decoder])
 
     def weights(self, shape: Shape) -> dict[str, Tensor]:
         """`encoder` (L, K) and the decoder's, besides the baseline.

@@ -37,7 +37,7 @@ from genomic_code.spec.priors import (
     trait_scale,
 )
 from genomic_code.spec.protocols import Data, Noise, Prior, Shape, Weights
-from genomic_code.spec.validate import at_least_one
+from genomic_code.spec.validate import at_least_one, known_priors
 
 __all__ = ["Program"]
 
@@ -61,6 +61,7 @@ class Program:
     """Measurement model."""
 
     def __post_init__(self) -> None:
+        known_priors(self.prior, "encoder", "decoder")
         at_least_one(self, "steps")
 
     def weights(self, shape: Shape) -> dict[str, Tensor]:
