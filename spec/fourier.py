@@ -29,7 +29,7 @@ __all__ = ["fourier_features"]
 def fourier_features(points: Tensor, frequencies: int) -> Tensor:
     """Basis phi `(..., N, 2 M)` at points `(..., N, K)` in lengthscales, for M frequencies."""
     table = standard_normal_points(frequencies, points.shape[-1])
-    angle = points @ torch.as_tensor(table, dtype=points.dtype, device=points.device).mT
+    angle = points @ torch.tensor(table, dtype=points.dtype, device=points.device).mT
     return torch.cat((angle.cos(), angle.sin()), -1) / math.sqrt(frequencies)
 
 

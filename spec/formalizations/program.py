@@ -2,9 +2,10 @@
 
     z_n = x_n U / sqrt(L),  q_ns = sigmoid(3 z_ns + c_s),  U_ls ~ Normal(0, 1),  c_s ~ Normal(1, 1)
     P_ns = q_n1 q_n2 ... q_ns                                        step s is reached and passed
-    eta_n = mu + E_n D + sum_s P_ns R_s,   R = Delta diag(s) / sqrt(S)
-    Delta_st ~ Normal(0, 1),  s_t ~ HalfNormal(2)
+    eta_n = mu + E_n D + sum_s P_ns R_s,   R = Delta diag(s),  Delta_st ~ Normal(0, 1),
+                                           s_t ~ HalfNormal(2)
 
+Late steps vary little, being seldom reached, so that R needs no scaling by the number of steps S.
 In the code U / sqrt(L) is `encoder`, c is `gate_bias`, R is `decoder` and s is `trait_scale`.
 
 Source: the "genetic program" that Mitchell & Cheney 2025, doi:10.1016/j.tig.2025.01.008, hold the
@@ -68,7 +69,7 @@ class Program:
         """`encoder` (L, S), `gate_bias` (S) and `decoder` (S, T), besides the baseline."""
         encoder = {"locus": shape.loci, "step": self.steps}
         decoder = {"step": self.steps, "trait": shape.traits}
-        scale = trait_scale(shape, 2.0)[..., None, :] / math.sqrt(self.steps)
+        scale = trait_scale(shape, 2.0)[..., None, :]
         return {
             **baseline(shape),
             "encoder": choose(self.prior, "encoder", Dense())("encoder", encoder)
