@@ -1,5 +1,6 @@
 """What is claimed: cohorts, priors and the competing hypotheses as Pyro models; no optimiser here."""
 
+from genomic_code.spec import datasets, readers
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.formalizations import (
     FORMALIZATIONS,
@@ -26,5 +27,7 @@ __all__ = [
     "Null",
     "Polygenic",
     "Shape",
+    "datasets",
+    "readers",
     "resolve",
 ]
