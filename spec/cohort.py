@@ -12,10 +12,6 @@ from genomic_code.spec.tables import ROWS, Table, check_groups, validated
 __all__ = ["Cohort"]
 
 
-VARIABLES = {"environment": "covariates"}
-"""Name in the Dataset where it differs: a variable may not share the name of its dimension."""
-
-
 class Cohort:
     """Data of N individuals: what the hypotheses are fitted to.
 
@@ -34,7 +30,7 @@ class Cohort:
     """
 
     dataset: xr.Dataset
-    """The validated tables with their labels; dimensions individual, locus, environment, trait.
+    """The validated tables with their labels; dimensions individual, locus, covariate, trait.
 
     A simulated cohort also holds its truth, in variables whose names begin so.
     """
@@ -53,7 +49,7 @@ class Cohort:
         given = {"genotype": genotype, "environment": environment}
         tables = validated({**given, "phenotype": phenotype, "error": error})
         data: dict[str, Any] = {
-            VARIABLES.get(key, key): (("individual", ROWS[key]), frame.to_numpy(np.float32))
+            key: (("individual", ROWS[key]), frame.to_numpy(np.float32))
             for key, frame in tables.items()
         }
         if groups is not None:
@@ -76,7 +72,7 @@ class Cohort:
     @property
     def environment(self) -> xr.DataArray | None:
         """Environment `(N, C)`, if any."""
-        return self.dataset.get("covariates")
+        return self.dataset.get("environment")
 
     @property
     def error(self) -> xr.DataArray | None:
@@ -93,12 +89,12 @@ class Cohort:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Numbers of individuals, loci, environments and traits."""
-        names = ("individual", "locus", "environment", "trait")
+        """Numbers of individuals, loci, covariates of the environment, and traits."""
+        names = ("individual", "locus", "covariate", "trait")
         return {name: int(self.dataset.sizes.get(name, 0)) for name in names}
 
     def labels(self, dimension: str) -> list[str]:
-        """Labels along `individual`, `locus`, `environment` or `trait`."""
+        """Labels along `individual`, `locus`, `covariate` or `trait`."""
         return [str(label) for label in self.dataset[dimension].values]
 
     def __repr__(self) -> str:
@@ -106,7 +102,7 @@ class Cohort:
         missing = float(np.isnan(self.phenotype.values).mean())
         return (
             f"Cohort({self.name!r}: {n['individual']} individuals, {n['locus']} loci, "
-            f"{n['environment']} environments, {n['trait']} traits, {missing:.1%} missing)"
+            f"{n['covariate']} covariates, {n['trait']} traits, {missing:.1%} missing)"
         )
 
     def select(self, individuals: Sequence[int] | NDArray[Any]) -> "Cohort":

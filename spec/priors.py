@@ -150,7 +150,7 @@ def baseline(shape: Shape) -> dict[str, Tensor]:
     """Weights that every formalization shares: mean (T) and additive environment effects (C, T)."""
     weights = {"mean": sample("mean", dist.Normal(0.0, 1.0), {"trait": shape.traits})}
     if shape.environments:
-        sizes = {"environment": shape.environments, "trait": shape.traits}
+        sizes = {"covariate": shape.environments, "trait": shape.traits}
         weights["environment_effect"] = sample("environment_effect", dist.Normal(0.0, 0.5), sizes)
     return weights
 

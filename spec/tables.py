@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["ROWS", "validated"]
 
-ROWS = {"genotype": "locus", "environment": "environment", "phenotype": "trait", "error": "trait"}
+ROWS = {"genotype": "locus", "environment": "covariate", "phenotype": "trait", "error": "trait"}
 """Second dimension of each table; the first is `individual`."""
 
 Table = ArrayLike | pd.DataFrame | xr.DataArray | None
