@@ -123,8 +123,7 @@ class Cohort:
         for key in ("genotype", "phenotype"):
             if key not in dataset:
                 raise ValueError(f"dataset must have the variable {key!r}, got {list(dataset)}")
-        names = {key: VARIABLES.get(key, key) for key in ROWS}
-        tables = {key: dataset[name].to_pandas() for key, name in names.items() if name in dataset}
+        tables = {key: dataset[key].to_pandas() for key in ROWS if key in dataset}
         groups = dataset["groups"].values if "groups" in dataset else None
         cohort = Cohort(**tables, groups=groups, name=name)
         truth = {key: dataset[key].variable for key in dataset if str(key).startswith("truth")}
