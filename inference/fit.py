@@ -241,7 +241,8 @@ def rotations(
     if not model.rotatable:
         return None
     sites = FlatModel(model, folds[0].shape).sites
-    if any("locus" in site.dims and not site.isotropic for site in sites):
+    # Wired weights have one dimension of edges, such as `encoder_locus_edge`.
+    if any("locus" in " ".join(site.dims) and not site.isotropic for site in sites):
         return None
     bases = []
     for fold, rows in zip(folds, training, strict=True):
