@@ -3,10 +3,14 @@
 from genomic_code.spec.formalizations.attractor import Attractor
 from genomic_code.spec.formalizations.blueprint import Blueprint
 from genomic_code.spec.formalizations.bottleneck import Bottleneck
+from genomic_code.spec.formalizations.conditional import Conditional
+from genomic_code.spec.formalizations.disentangled import Disentangled
+from genomic_code.spec.formalizations.epistatic import Epistatic
 from genomic_code.spec.formalizations.factor import Factor
 from genomic_code.spec.formalizations.generative import Generative
 from genomic_code.spec.formalizations.null import Null
 from genomic_code.spec.formalizations.polygenic import Polygenic
+from genomic_code.spec.formalizations.program import Program
 from genomic_code.spec.protocols import Formalization
 from genomic_code.spec.validate import one_of
 
@@ -15,10 +19,14 @@ __all__ = [
     "Attractor",
     "Blueprint",
     "Bottleneck",
+    "Conditional",
+    "Disentangled",
+    "Epistatic",
     "Factor",
     "Generative",
     "Null",
     "Polygenic",
+    "Program",
     "resolve",
 ]
 
@@ -27,8 +35,12 @@ FORMALIZATIONS: dict[str, type[Formalization]] = {
     "factor": Factor,
     "blueprint": Blueprint,
     "polygenic": Polygenic,
+    "epistatic": Epistatic,
+    "program": Program,
     "generative": Generative,
+    "disentangled": Disentangled,
     "attractor": Attractor,
+    "conditional": Conditional,
     "bottleneck": Bottleneck,
 }
 """Every formalization by name, simplest first."""

@@ -6,6 +6,9 @@
     eta_n = mu + E_n D + h_n V,   V_it = Delta_it s_t / sqrt(K),   Delta ~ Normal(0, 1),
                                   s_t ~ HalfNormal(0.8)
 
+In the code A / sqrt(L) is `encoder`, b `bias`, W `recurrent` (from the sites R, also `recurrent`,
+and d, `self_excitation`), V `decoder` and s `trait_scale`.
+
 W is symmetric, so the relaxation goes downhill on the energy (Lyapunov function)
 
     F(h; u) = - h W h' / 2 - u h' + sum_i ((1 + h_i) log(1 + h_i) + (1 - h_i) log(1 - h_i)) / 2
@@ -43,7 +46,7 @@ from genomic_code.spec.priors import (
     trait_scale,
 )
 from genomic_code.spec.protocols import Data, Noise, Prior, Shape, Weights
-from genomic_code.spec.validate import at_least_one
+from genomic_code.spec.validate import at_least_one, known_priors
 
 __all__ = ["Attractor"]
 
@@ -72,6 +75,7 @@ class Attractor:
 
     def __post_init__(self) -> None:
         at_least_one(self, "latents", "iterations")
+        known_priors(self.prior, "encoder", "recurrent", "decoder")
         if not 0 < self.step <= 1:
             raise ValueError(f"step must be above 0 and at most 1, got {self.step}")
 

@@ -1,15 +1,18 @@
 """Bottleneck: a small genome writes the weights of a large developmental network.
 
     z_n = x_n A / sqrt(L),                  A_lk ~ Normal(0, 1)                          latents
-    h_n = tanh(2.5 z_n W / sqrt(K) + b),    eta_n = mu + E_n D + h_n V sqrt(2 / H)       network
+    h_n = tanh(2.5 z_n W / sqrt(K) + b),    eta_n = mu + E_n D + h_n V                   network
 
 The H hidden units stand on a line; M genes are expressed along it in cosine patterns, column m of
 the orthonormal C (H, M), and a unit's connections are the sum of what its genes ask for:
 
-    W = sqrt(H / M) (C Theta)',   b = sqrt(H / M) C beta,   V_jt = (C Delta)_jt s_t
+    W = sqrt(H / M) (C Theta)',   b = sqrt(H / M) C beta,   V = sqrt(2 / H) C Delta diag(s)
     Theta_mk, beta_m, Delta_mt ~ Normal(0, 1),   s_t ~ HalfNormal(0.8)
 
 Genome: M (K + 1 + T) numbers. Network: H (K + 1 + T) weights, however large H is.
+In the code A / sqrt(L) is `encoder`; the genome is Theta `genome_hidden`, beta `genome_bias` and
+Delta `genome_decoder`; the network is the scaled W `hidden_weight`, b `hidden_bias`, V `decoder`;
+s is `trait_scale`.
 
 Source: genomic bottleneck, Shuvaev et al. 2024, doi:10.1073/pnas.2409160121; weights as functions
 of unit positions, Stanley, D'Ambrosio & Gauci 2009, doi:10.1162/artl.2009.15.2.15202.
@@ -32,7 +35,7 @@ from genomic_code.spec.model import run
 from genomic_code.spec.noise import Normal
 from genomic_code.spec.priors import Dense, baseline, baseline_traits, choose, trait_scale
 from genomic_code.spec.protocols import Data, Noise, Prior, Shape, Weights
-from genomic_code.spec.validate import at_least_one
+from genomic_code.spec.validate import at_least_one, known_priors
 
 __all__ = ["Bottleneck", "expression"]
 
@@ -61,6 +64,7 @@ class Bottleneck:
 
     def __post_init__(self) -> None:
         at_least_one(self, "latents", "genes", "hidden")
+        known_priors(self.prior, "encoder", "genome_hidden", "genome_decoder")
         if self.genes > self.hidden:
             raise ValueError(
                 f"genes must be at most hidden = {self.hidden}, got {self.genes}; a genome larger "
@@ -68,7 +72,7 @@ class Bottleneck:
             )
 
     def weights(self, shape: Shape) -> dict[str, Tensor]:
-        """The generated network: `hidden` (K, H), `hidden_bias` (H), `decoder` (H, T).
+        """The generated network: `hidden_weight` (K, H), `hidden_bias` (H), `decoder` (H, T).
 
         Besides `encoder` (L, K) and the baseline. The genome is in the sites `genome_hidden`
         (M, K), `genome_bias` (M) and `genome_decoder` (M, T).
@@ -86,7 +90,7 @@ class Bottleneck:
             **baseline(shape),
             "encoder": choose(self.prior, "encoder", Dense())("encoder", encoder)
             / math.sqrt(shape.loci),
-            "hidden": (patterns @ reads).mT * (gain * STEEPNESS / math.sqrt(self.latents)),
+            "hidden_weight": (patterns @ reads).mT * (gain * STEEPNESS / math.sqrt(self.latents)),
             "hidden_bias": (patterns @ bias[..., None])[..., 0] * gain,
             "decoder": patterns @ writes * scale,
         }
@@ -97,7 +101,9 @@ class Bottleneck:
 
     def decode(self, weights: Weights, latents: Tensor) -> Tensor:
         """Genetic values `(..., N, T)` of latents `(..., N, K)`."""
-        hidden = torch.tanh(latents @ weights["hidden"] + weights["hidden_bias"][..., None, :])
+        hidden = torch.tanh(
+            latents @ weights["hidden_weight"] + weights["hidden_bias"][..., None, :]
+        )
         return hidden @ weights["decoder"]
 
     def develop(self, weights: Weights, genotype: Tensor, environment: Tensor) -> Tensor:

@@ -68,8 +68,8 @@ def test_as_many_genes_as_units_is_the_generative_formalization():
     wide, rival, (x, e) = Bottleneck(genes=8, hidden=8), Generative(hidden=8), inputs()
     patterns = expression(8, 8)
     theirs = sites(rival)
-    ours = {k: v for k, v in theirs.items() if k not in ("hidden", "hidden_bias", "decoder")}
-    ours["genome_hidden"] = patterns.mT @ theirs["hidden"].mT
+    ours = {k: v for k, v in theirs.items() if k not in ("hidden_weight", "hidden_bias", "decoder")}
+    ours["genome_hidden"] = patterns.mT @ theirs["hidden_weight"].mT
     ours["genome_bias"] = patterns.mT @ theirs["hidden_bias"]
     ours["genome_decoder"] = patterns.mT @ theirs["decoder"]
     weights = pyro.poutine.condition(wide.weights, data=ours)(SHAPE)
@@ -83,7 +83,7 @@ def test_one_gene_is_one_hidden_unit():
     narrow, rival, (x, e) = Bottleneck(genes=1, hidden=16), Generative(hidden=1), inputs()
     ours = sites(narrow)
     theirs = {k: v for k, v in ours.items() if not k.startswith("genome")}
-    theirs["hidden"] = ours["genome_hidden"].mT
+    theirs["hidden_weight"] = ours["genome_hidden"].mT
     theirs["hidden_bias"] = ours["genome_bias"]
     theirs["decoder"] = ours["genome_decoder"]
     weights = pyro.poutine.condition(narrow.weights, data=ours)(SHAPE)
@@ -97,7 +97,7 @@ def test_the_genome_does_not_grow_with_the_network():
         model = Bottleneck(genes=4, hidden=hidden)
         genome = sum(v.numel() for k, v in sites(model).items() if k.startswith("genome"))
         weights = prior_weights(model, 1)
-        network = sum(weights[k].numel() for k in ("hidden", "hidden_bias", "decoder"))
+        network = sum(weights[k].numel() for k in ("hidden_weight", "hidden_bias", "decoder"))
         assert genome == 4 * (3 + 1 + 5)
         assert network == hidden * (3 + 1 + 5)
 
@@ -119,7 +119,9 @@ def test_a_finer_line_of_units_develops_the_same():
 def test_generated_weights_have_the_stated_scale():
     """Root mean square over units: 2.5 / sqrt(K) in, 1 for the bias; 3,000 draws, 3 % tolerance."""
     weights = prior_weights(Bottleneck(), 3000)
-    assert weights["hidden"].square().mean().sqrt() == pytest.approx(2.5 / math.sqrt(3), rel=0.03)
+    assert weights["hidden_weight"].square().mean().sqrt() == pytest.approx(
+        2.5 / math.sqrt(3), rel=0.03
+    )
     assert weights["hidden_bias"].square().mean().sqrt() == pytest.approx(1, rel=0.03)
 
 
