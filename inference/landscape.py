@@ -170,7 +170,7 @@ def plot_landscape(surface: xr.Dataset, ax: "Axes | None" = None) -> "Axes":
     )
     ax.clabel(lines, fontsize=7, fmt="sd %.2g")
     first, second = surface["position"].values.T
-    ax.plot(first, second, ".", color="#d55e00", markersize=4, markeredgewidth=0)
+    ax.plot(first, second, "o", color="#d55e00", markersize=4, mec="white", mew=0.4)
     spread = surface["spread"].values
     ax.set_xlabel(f"first direction of the latents' potential ({spread[0]:.0%} of variance)")
     ax.set_ylabel(f"second direction ({spread[1]:.0%})")
