@@ -106,8 +106,10 @@ def run_compare(
         progress=not quiet,
     )  # fmt: skip
     typer.echo(f"\n{result}\n")
-    typer.echo(f"{folds}-fold held-out individuals, seed {seed}; elpd and elbo in nats, traits in "
-               "units of their standard deviation")
+    typer.echo(
+        f"{folds}-fold held-out individuals, seed {seed}; elpd and elbo in nats, traits in "
+        "units of their standard deviation"
+    )
     if out is not None:
         save_comparison(result, out)
         typer.echo(f"results in {out}")
