@@ -9,8 +9,12 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from genomic_code.spec.tables import ROWS, Table, check_marks, validated
+from genomic_code.spec.validate import one_of
 
 __all__ = ["Cohort"]
+
+UNITS = ("trait", "common")
+"""What fits may take as one unit of the phenotype."""
 
 
 class Cohort:
@@ -23,6 +27,10 @@ class Cohort:
         error: `(N, T)` known measurement error, a standard deviation in units of the phenotype.
         groups: `(N,)` labels of family, lineage or environment, for folds that keep groups whole.
         split: `(N,)` labels of a published split, such as train, validation and test.
+        unit: What fits take as one unit of the phenotype. `trait`: the standard deviation of each
+            trait, about its mean; genotype and environment are standardised too. `common`: one
+            unit for all traits, zero and inputs as they are, for developmental models in which
+            zero and the ratios of traits mean something.
         name: Name shown in tables and figures.
 
     Tables may be arrays or DataFrames; DataFrames keep their labels.
@@ -48,8 +56,10 @@ class Cohort:
         error: Table = None,
         groups: ArrayLike | None = None,
         split: ArrayLike | None = None,
+        unit: str = "trait",
         name: str = "cohort",
     ) -> None:
+        one_of("unit", unit, list(UNITS))
         given = {"genotype": genotype, "environment": environment}
         tables = validated({**given, "phenotype": phenotype, "error": error})
         data: dict[str, Any] = {
@@ -61,7 +71,7 @@ class Cohort:
                 data[key] = (("individual",), check_marks(key, marks, len(tables["genotype"])))
         labels = {ROWS[key]: frame.columns.astype(str) for key, frame in tables.items()}
         labels["individual"] = tables["genotype"].index.astype(str)
-        self.dataset = xr.Dataset(data, labels)
+        self.dataset = xr.Dataset(data, labels, {} if unit == "trait" else {"unit": unit})
         self.name = name
 
     @property
@@ -96,6 +106,11 @@ class Cohort:
 
     def __len__(self) -> int:
         return int(self.dataset.sizes["individual"])
+
+    @property
+    def unit(self) -> str:
+        """What fits take as one unit of the phenotype: `trait` or `common`."""
+        return one_of("unit", self.dataset.attrs.get("unit", "trait"), list(UNITS))
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -133,11 +148,17 @@ class Cohort:
         for key in ("genotype", "phenotype"):
             if key not in dataset:
                 raise ValueError(f"dataset must have the variable {key!r}, got {list(dataset)}")
-        tables = {key: dataset[key].to_pandas() for key in ROWS if key in dataset}
-        marks = {key: dataset[key].values for key in ("groups", "split") if key in dataset}
+        tables: dict[str, Any] = {key: dataset[key].to_pandas() for key in ROWS if key in dataset}
+        marks: dict[str, Any] = {
+            key: dataset[key].values for key in ("groups", "split") if key in dataset
+        }
         cohort = Cohort(**tables, **marks, name=name)
         further = dataset.drop_vars([*cohort.dataset.variables], errors="ignore")
-        cohort.dataset = cohort.dataset.assign(further.variables).assign_attrs(dataset.attrs)
+        coordinates = {key: further[key].variable for key in further.coords}
+        variables = {key: further[key].variable for key in further.data_vars}
+        cohort.dataset = (
+            cohort.dataset.assign(variables).assign_coords(coordinates).assign_attrs(dataset.attrs)
+        )
         return cohort
 
     def to_netcdf(self, path: str | os.PathLike[str]) -> None:
