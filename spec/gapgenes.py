@@ -12,13 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from genomic_code.spec.cohort import Cohort
+from genomic_code.spec.maternal import FACTORS
 
 __all__ = ["GENES", "MUTANTS", "gap_gene_cohort"]
 
 GENES = ("Hb", "Kr", "Gt", "Kni")
 """Hunchback, Kruppel, Giant, Knirps."""
-FACTORS = ("bicoid", "nanos", "torso", "hunchback")
-"""Maternal factors, 1 where present."""
 WILD_TYPE = "wild_type"
 PURE_SLIDE = "gap_data_raw_dorsal_wt.mat"
 """A slide of wild-type embryos alone; used where it is given."""

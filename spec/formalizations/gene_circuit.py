@@ -43,18 +43,21 @@ import torch
 from torch import Tensor
 
 from genomic_code.spec.cohort import Cohort
+from genomic_code.spec.maternal import (
+    FACTORS,
+    INPUTS,
+    gradients,
+    maternal_inputs,
+    typical_gradients,
+)
 from genomic_code.spec.model import run
 from genomic_code.spec.noise import Normal
 from genomic_code.spec.priors import Dense, baseline_traits, choose, sample
 from genomic_code.spec.protocols import Data, Noise, Prior, Shape, Weights
 from genomic_code.spec.validate import at_least_one, known_priors
 
-__all__ = ["FACTORS", "GeneCircuit"]
+__all__ = ["GeneCircuit"]
 
-FACTORS = ("bicoid", "nanos", "torso", "hunchback")
-"""Maternal factors: columns of the genotype, doses with 1 for the wild type and 0 for none."""
-INPUTS = ("Bcd", "mHb", "Tsl", "Cad")
-"""Maternal inputs that zygotic genes read."""
 SATURATION = 1.25
 """Level at which a gene saturates, in units of its greatest wild-type level: starts only."""
 
@@ -162,11 +165,8 @@ class GeneCircuit:
             "threshold": choose(self.prior, "threshold", Dense(3.0))("threshold", gene),
             "rate": sample("rate", dist.LogNormal(math.log(5.0), 0.4), gene),
             "diffusion": 0.45 * torch.sigmoid(Dense()("diffusion", gene)),
-            "nanos_boundary": sample("nanos_boundary", dist.Normal(0.55, 0.1), {}),
-            **{
-                name: sample(name, dist.LogNormal(math.log(middle), spread), {})
-                for name, middle, spread in GRADIENTS
-            },
+            "hunchback_start": sample("hunchback_start", dist.LogNormal(math.log(0.5), 0.5), {}),
+            **gradients(),
         }
         if shape.environments:
             sizes = {"covariate": shape.environments, "trait": shape.traits}
@@ -180,21 +180,8 @@ class GeneCircuit:
         return first + (last - first) * (torch.arange(nuclei) + 0.5) / nuclei
 
     def encode(self, weights: Weights, genotype: Tensor, nuclei: int) -> Tensor:
-        """Maternal inputs `(..., N, P, 4)` of mothers' doses `(..., N, 3 or 4)`, at least 0."""
-        x = self.positions(nuclei).to(genotype)
-        dose = genotype.clamp_min(0)[..., None, :]
-        present = dose[..., 3] if genotype.shape[-1] > 3 else torch.ones_like(dose[..., 0])
-        at = {name: weights[name][..., None, None] for name in ("nanos_boundary", *SHAPES)}
-        bicoid = dose[..., 0] * torch.exp(-(x - 0.35) / at["bicoid_length"])
-        repressed = torch.sigmoid((x - at["nanos_boundary"]) / at["nanos_width"])
-        hunchback = present * (1 - dose[..., 1].clamp_max(1) * repressed)
-        anterior = torch.exp(-0.5 * (x / at["torso_length"]).square())
-        posterior = torch.exp(-0.5 * ((1 - x) / at["torso_length"]).square())
-        torso = dose[..., 2] * (anterior + at["torso_posterior"] * posterior)
-        caudal = 1 / (1 + bicoid / at["caudal_half"])
-        inputs = (bicoid, hunchback, torso, caudal)
-        full = torch.broadcast_shapes(*(value.shape for value in inputs))
-        return torch.stack([value.expand(full) for value in inputs], -1)
+        """Maternal inputs `(..., N, P, 4)` of mothers' doses `(..., N, 3 or 4)`."""
+        return maternal_inputs(weights, genotype, self.positions(nuclei))
 
     def express(self, weights: Weights, maternal: Tensor) -> Tensor:
         """Levels `(..., N, P, A)` at t = 1, relative to saturation, of inputs `(..., N, P, 4)`."""
@@ -238,9 +225,8 @@ class GeneCircuit:
         levels = levels[rows].double()
         top = SATURATION * levels.amax(0).clamp_min(1e-6)
         relative = levels / top
-        middle = {name: torch.tensor(value).double() for name, value, _ in GRADIENTS}
-        middle["nanos_boundary"] = torch.tensor(0.55).double()
-        maternal = self.encode(middle, data.genotype.double(), nuclei).flatten(0, 1)[rows]
+        maternal = self.encode(typical_gradients(), data.genotype.double(), nuclei)
+        maternal = maternal.flatten(0, 1)[rows]
         number = self.genes + self.hidden
         weights = torch.zeros(number, number + len(INPUTS) + 1, dtype=torch.float64)
         inputs = torch.cat([maternal, torch.ones_like(maternal[:, :1])], 1)
@@ -267,18 +253,6 @@ class GeneCircuit:
     def __call__(self, data: Data) -> Tensor:
         """Run the Pyro model."""
         return run(self, data)
-
-
-GRADIENTS = (
-    ("bicoid_length", 0.17, 0.15),
-    ("caudal_half", 1.0, 0.5),
-    ("nanos_width", 0.06, 0.4),
-    ("torso_length", 0.13, 0.25),
-    ("torso_posterior", 1.0, 0.3),
-    ("hunchback_start", 0.5, 0.5),
-)
-"""Positive numbers that shape the maternal inputs, with median and log standard deviation."""
-SHAPES = tuple(name for name, _, _ in GRADIENTS)
 
 
 def curvature(state: Tensor) -> Tensor:

@@ -11,7 +11,8 @@ from pyro import poutine
 from scipy.integrate import solve_ivp
 
 from genomic_code.spec.cohort import Cohort
-from genomic_code.spec.formalizations.gene_circuit import FACTORS, GeneCircuit, curvature
+from genomic_code.spec.formalizations.gene_circuit import GeneCircuit, curvature
+from genomic_code.spec.maternal import FACTORS
 from genomic_code.spec.protocols import Data, Shape
 from genomic_code.spec.standardize import Scaler
 
