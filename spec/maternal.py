@@ -3,8 +3,8 @@
 With the doses B, N, T, h of bicoid, nanos, torso and hunchback, at position x (0 anterior, 1
 posterior); s is the logistic sigmoid:
 
-    Bcd = B exp(-(x - .35) / l)           Cad = 1 / (1 + Bcd / c)
-    mHb = h (1 - N s((x - p) / w))        Tsl = T (exp(-(x / r)^2 / 2) + a exp(-((1 - x) / r)^2 / 2))
+    Bcd = B exp(-(x - .35) / l),   Cad = 1 / (1 + Bcd / c),   mHb = h (1 - N s((x - p) / w))
+    Tsl = T (exp(-(x / r)^2 / 2) + a exp(-((1 - x) / r)^2 / 2))
 """
 
 import math
