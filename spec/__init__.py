@@ -1,5 +1,6 @@
 """What is claimed: cohorts, priors and the competing hypotheses as Pyro models."""
 
+from genomic_code.spec import datasets, readers
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.formalizations import (
     FORMALIZATIONS,
@@ -38,6 +39,8 @@ __all__ = [
     "Program",
     "Shape",
     "Wired",
+    "datasets",
+    "readers",
     "resolve",
     "simulate",
 ]

@@ -28,7 +28,8 @@ class Wired:
         w_uv = scale_v z_uv                 for a free edge,      z ~ Normal(0, 1)
         w_uv = scale_v sign_uv |z|_uv       for a signed edge,  |z| ~ HalfNormal(1)
 
-    One site entry an edge, so that a sparse graph over many loci costs little.
+    One site entry an edge, so that a sparse graph over many loci costs little. The dimension of a
+    site is `<weights>_<rows>_edge`, for instance `encoder_locus_edge`.
 
     Example: `Factor(prior={"decoder": Wired(modular({"latent": 3, "trait": 12}))})`.
     """
@@ -73,17 +74,18 @@ class Wired:
     def __call__(self, name: str, sizes: Mapping[str, int]) -> Tensor:
         """Weights of shape `(..., *sizes)`."""
         mask, sign = mask_and_sign(self.graph, *self.nodes(sizes))
+        dims = f"{name}_{next(iter(sizes))}"
         free, signed = mask & (sign == 0), sign != 0
         rows, columns = mask.shape
         # Entry of the vector (free edges, signed edges, 0) that each weight takes.
         place = torch.full((rows * columns,), int(mask.sum()))
         parts = []
         if free.any():
-            edges = {f"{name}_edge": int(free.sum())}
+            edges = {f"{dims}_edge": int(free.sum())}
             parts.append(sample(name, dist.Normal(0.0, 1.0), edges))
-            place[free.flatten()] = torch.arange(edges[f"{name}_edge"])
+            place[free.flatten()] = torch.arange(int(free.sum()))
         if signed.any():
-            edges = {f"{name}_signed_edge": int(signed.sum())}
+            edges = {f"{dims}_signed_edge": int(signed.sum())}
             strength = sample(f"{name}_signed", dist.HalfNormal(1.0), edges)
             parts.append(strength * sign[signed])
             place[signed.flatten()] = int(free.sum()) + torch.arange(int(signed.sum()))

@@ -50,7 +50,7 @@ class Conditional:
     hidden: int = 8
     """Number of hidden units H of the decoder; at least 1."""
     prior: Mapping[str, Prior] = field(default_factory=dict)
-    """Priors by name of the weights: `encoder`, `hidden`, `environment_hidden`, `decoder`."""
+    """Priors by name of the weights: `encoder`, `hidden_weight`, `environment_hidden`, `decoder`."""
     noise: Noise = Normal()
     """Measurement model."""
 
@@ -76,7 +76,7 @@ class Conditional:
                 "conditional needs at least 1 environment covariate to condition development on, "
                 "got 0; give the cohort its environment, or use 'generative', which this would be"
             )
-        sizes = {"environment": environments, "hidden": self.hidden}
+        sizes = {"covariate": environments, "hidden": self.hidden}
         scale = STEEPNESS / math.sqrt(self.latents + environments)
         inputs = choose(self.prior, "environment_hidden", ARD())("environment_hidden", sizes)
         return {**self.unconditional.weights(shape), "environment_hidden": inputs * scale}
@@ -87,7 +87,7 @@ class Conditional:
 
     def decode(self, weights: Weights, latents: Tensor, environment: Tensor) -> Tensor:
         """Genetic values `(..., N, T)` of latents `(..., N, K)` in environments `(..., N, C)`."""
-        inputs = latents @ weights["hidden"] + environment @ weights["environment_hidden"]
+        inputs = latents @ weights["hidden_weight"] + environment @ weights["environment_hidden"]
         return torch.tanh(inputs + weights["hidden_bias"][..., None, :]) @ weights["decoder"]
 
     def develop(self, weights: Weights, genotype: Tensor, environment: Tensor) -> Tensor:
