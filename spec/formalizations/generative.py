@@ -94,7 +94,8 @@ class Generative:
     def weights(self, shape: Shape) -> dict[str, Tensor]:
         """`encoder` (L, K) and the decoder's, besides the baseline.
 
-        tanh: `hidden_weight` (K, H), `hidden_bias` (H), `decoder` (H, T).  linear: `decoder` (K, T).
+        tanh: `hidden_weight` (K, H), `hidden_bias` (H), `decoder` (H, T).
+        linear: `decoder` (K, T).
         gaussian_process: `lengthscale` (K), `decoder` (K, T), `curve` (2 M, T).
         """
         decoders = {"tanh": self.network, "linear": self.line, "gaussian_process": self.process}

@@ -63,7 +63,7 @@ def test_without_environment_it_refuses():
 
 def test_priors_reach_their_weights(small_data, prior_sites):
     data = small_data()
-    model = Conditional(prior={"environment_hidden": Dense(), "hidden": Dense(0.5)})
+    model = Conditional(prior={"environment_hidden": Dense(), "hidden_weight": Dense(0.5)})
     values, _ = prior_sites(model, data, 1)
     assert "environment_hidden_relevance" not in values
     with pytest.raises(ValueError, match="curve"):

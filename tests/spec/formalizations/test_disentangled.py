@@ -24,7 +24,7 @@ def test_it_is_generative_with_a_hidden_unit_for_each_latent_and_trait(small_dat
     latent, trait = torch.eye(4).repeat_interleave(3, 1), torch.eye(3).repeat(4, 1)
     masked = {
         **weights,
-        "hidden": latent * weights["slope"].flatten(),
+        "hidden_weight": latent * weights["slope"].flatten(),
         "hidden_bias": weights["threshold"].flatten(),
         "decoder": trait * weights["decoder"].flatten()[:, None],
     }
@@ -63,7 +63,7 @@ def test_one_latent_a_trait_lets_each_trait_move_alone(small_data):
             "mean": weights["mean"][trait : trait + 1],
             "environment_effect": weights["environment_effect"][:, trait : trait + 1],
             "encoder": weights["encoder"][:, trait : trait + 1],
-            "hidden": weights["slope"][trait, trait].reshape(1, 1),
+            "hidden_weight": weights["slope"][trait, trait].reshape(1, 1),
             "hidden_bias": weights["threshold"][trait, trait].reshape(1),
             "decoder": weights["decoder"][trait, trait].reshape(1, 1),
         }

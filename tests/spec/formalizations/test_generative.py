@@ -77,7 +77,7 @@ def test_turned_latents_develop_the_same(decoder, small_data):
     torch.manual_seed(0)
     weights = model.weights(data.shape)
     turn = torch.linalg.qr(torch.randn(3, 3)).Q
-    reader = "hidden" if decoder == "tanh" else "decoder"
+    reader = "hidden_weight" if decoder == "tanh" else "decoder"
     turned = {**weights, "encoder": weights["encoder"] @ turn, reader: turn.mT @ weights[reader]}
     torch.testing.assert_close(develop(model, turned, data), develop(model, weights, data))
 

@@ -21,7 +21,7 @@ def test_one_step_is_generative_with_one_latent_and_one_hidden_unit(small_data):
         "mean": weights["mean"] + weights["decoder"][0] / 2,
         "environment_effect": weights["environment_effect"],
         "encoder": weights["encoder"],
-        "hidden": torch.full((1, 1), 3 / 2),
+        "hidden_weight": torch.full((1, 1), 3 / 2),
         "hidden_bias": weights["gate_bias"] / 2,
         "decoder": weights["decoder"] / 2,
     }

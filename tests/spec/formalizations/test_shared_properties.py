@@ -23,7 +23,7 @@ MODELS = {
     "conditional": Conditional(),
 }
 every = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys())
-SIZES = {"locus": 5, "environment": 2, "trait": 3}
+SIZES = {"locus": 5, "covariate": 2, "trait": 3}
 
 
 @every
