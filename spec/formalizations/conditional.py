@@ -50,7 +50,7 @@ class Conditional:
     hidden: int = 8
     """Number of hidden units H of the decoder; at least 1."""
     prior: Mapping[str, Prior] = field(default_factory=dict)
-    """Priors by name of the weights: `encoder`, `hidden_weight`, `environment_hidden`, `decoder`."""
+    """Priors by name: `encoder`, `hidden_weight`, `environment_hidden`, `decoder`."""
     noise: Noise = Normal()
     """Measurement model."""
 
