@@ -4,7 +4,9 @@ from genomic_code.spec import datasets, readers
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.formalizations import (
     FORMALIZATIONS,
+    Attractor,
     Blueprint,
+    Bottleneck,
     Conditional,
     Disentangled,
     Epistatic,
@@ -23,7 +25,9 @@ from genomic_code.spec.wiring import Wired
 __all__ = [
     "ARD",
     "FORMALIZATIONS",
+    "Attractor",
     "Blueprint",
+    "Bottleneck",
     "Cohort",
     "Conditional",
     "Data",
