@@ -1,5 +1,6 @@
 """What is claimed: cohorts, priors and the competing hypotheses as Pyro models."""
 
+from genomic_code.spec.card import card
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.formalizations import (
     FORMALIZATIONS,
@@ -14,6 +15,8 @@ from genomic_code.spec.formalizations import (
     Program,
     resolve,
 )
+from genomic_code.spec.noise import NOISES
+from genomic_code.spec.predictive import plot_explained, prior_predictive
 from genomic_code.spec.priors import ARD, Dense, Horseshoe
 from genomic_code.spec.protocols import Data, Formalization, Shape
 from genomic_code.spec.simulate import simulate
@@ -22,6 +25,7 @@ from genomic_code.spec.wiring import Wired
 __all__ = [
     "ARD",
     "FORMALIZATIONS",
+    "NOISES",
     "Blueprint",
     "Cohort",
     "Conditional",
@@ -38,6 +42,9 @@ __all__ = [
     "Program",
     "Shape",
     "Wired",
+    "card",
+    "plot_explained",
+    "prior_predictive",
     "resolve",
     "simulate",
 ]
