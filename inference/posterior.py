@@ -181,6 +181,12 @@ class Fit:
         labels = {dim: target.labels(dim) for dim in dims}
         return xr.DataArray(np.where(observed, values, np.nan), labels, dims)
 
+    def to_datatree(self, draws: int = 200) -> xr.DataTree:
+        """The fit as ArviZ groups; see `inference.datatree.to_datatree`."""
+        from genomic_code.inference.datatree import to_datatree
+
+        return to_datatree(self, draws)
+
     def standard_phenotype(self, cohort: Cohort) -> Tensor:
         """Phenotype `(N, T)` in standard units, 0 where missing."""
         values = tensor(np.nan_to_num(cohort.phenotype.values))

@@ -1,5 +1,6 @@
 """What is claimed: cohorts, priors and the competing hypotheses as Pyro models."""
 
+from genomic_code.spec import datasets, readers
 from genomic_code.spec.card import card
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.formalizations import (
@@ -43,8 +44,10 @@ __all__ = [
     "Shape",
     "Wired",
     "card",
+    "datasets",
     "plot_explained",
     "prior_predictive",
+    "readers",
     "resolve",
     "simulate",
 ]

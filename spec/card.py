@@ -35,11 +35,11 @@ NOTATION = (
     "categories excepted."
 )
 """Symbols that all formalizations share."""
-SIZES = Shape(individuals=200, loci=100, environments=2, traits=12)
+SIZES = Shape(individuals=100, loci=50, environments=2, traits=12)
 """Sizes of a card unless others are asked for."""
 WIDTH = 96
 """Columns of the plain text."""
-DRAWS = 200
+DRAWS = 100
 """Draws from the prior for the summary."""
 
 

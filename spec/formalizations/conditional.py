@@ -52,7 +52,7 @@ class Conditional:
     hidden: int = 8
     """Number of hidden units H of the decoder; at least 1."""
     prior: Mapping[str, Prior] = field(default_factory=dict)
-    """Priors by name of the weights: `encoder`, `hidden`, `environment_hidden`, `decoder`."""
+    """Priors by name of the weights: `encoder`, `hidden_weight`, `environment_hidden`, `decoder`."""
     noise: Noise = Normal()
     """Measurement model."""
 
@@ -89,7 +89,7 @@ class Conditional:
 
     def decode(self, weights: Weights, latents: Tensor, environment: Tensor) -> Tensor:
         """Genetic values `(..., N, T)` of latents `(..., N, K)` in environments `(..., N, C)`."""
-        inputs = latents @ weights["hidden"] + environment @ weights["environment_hidden"]
+        inputs = latents @ weights["hidden_weight"] + environment @ weights["environment_hidden"]
         return torch.tanh(inputs + weights["hidden_bias"][..., None, :]) @ weights["decoder"]
 
     def develop(self, weights: Weights, genotype: Tensor, environment: Tensor) -> Tensor:

@@ -16,7 +16,7 @@
 The lengthscales l (ARD) let a latent matter less or more; the curvature c leaves or flattens the
 RBF part, whose finite basis phi and its error are in `spec.fourier`.
 
-In the code A / sqrt(L) is `encoder`, the scaled W `hidden`, b `hidden_bias`, V `decoder`, s
+In the code A / sqrt(L) is `encoder`, the scaled W `hidden_weight`, b `hidden_bias`, V `decoder`, s
 `trait_scale`, l `lengthscale`, c `curvature` and R `curve`.
 
 Sites: mu mean; D environment_effect; A encoder; W hidden [decoder=tanh]; b hidden_bias
@@ -60,7 +60,7 @@ __all__ = ["Generative"]
 STEEPNESS = 2.5
 """Gain of the hidden units: unit-variance latents reach the saturated part of tanh."""
 DECODERS = {
-    "tanh": ("encoder", "hidden", "decoder"),
+    "tanh": ("encoder", "hidden_weight", "decoder"),
     "linear": ("encoder", "decoder"),
     "gaussian_process": ("encoder", "decoder", "curve"),
 }
@@ -97,7 +97,7 @@ class Generative:
     def weights(self, shape: Shape) -> dict[str, Tensor]:
         """`encoder` (L, K) and the decoder's, besides the baseline.
 
-        tanh: `hidden` (K, H), `hidden_bias` (H), `decoder` (H, T).  linear: `decoder` (K, T).
+        tanh: `hidden_weight` (K, H), `hidden_bias` (H), `decoder` (H, T).  linear: `decoder` (K, T).
         gaussian_process: `lengthscale` (K), `decoder` (K, T), `curve` (2 M, T).
         """
         decoders = {"tanh": self.network, "linear": self.line, "gaussian_process": self.process}
@@ -114,7 +114,7 @@ class Generative:
         hidden = {"latent": self.latents, "unit": self.hidden}
         decoder = {"unit": self.hidden, "trait": shape.traits}
         return {
-            "hidden": choose(self.prior, "hidden", Dense())("hidden", hidden)
+            "hidden_weight": choose(self.prior, "hidden_weight", Dense())("hidden_weight", hidden)
             * (STEEPNESS / math.sqrt(self.latents)),
             "hidden_bias": Dense()("hidden_bias", {"unit": self.hidden}),
             "decoder": choose(self.prior, "decoder", Dense())("decoder", decoder)
@@ -152,7 +152,9 @@ class Generative:
             scaled = latents / weights["lengthscale"][..., None, :]
             features = fourier_features(scaled, self.frequencies)
             return scaled @ weights["decoder"] + features @ weights["curve"]
-        hidden = torch.tanh(latents @ weights["hidden"] + weights["hidden_bias"][..., None, :])
+        hidden = torch.tanh(
+            latents @ weights["hidden_weight"] + weights["hidden_bias"][..., None, :]
+        )
         return hidden @ weights["decoder"]
 
     def develop(self, weights: Weights, genotype: Tensor, environment: Tensor) -> Tensor:
