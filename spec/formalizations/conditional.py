@@ -11,8 +11,8 @@ with genotype-by-environment interaction. The relevance r (ARD) lets needless co
 In the code diag(r) J 2.5 / sqrt(K + C) is `environment_hidden` and r is
 `environment_hidden_relevance`.
 
-Sites: mu mean; D environment_effect; A encoder; W hidden; b hidden_bias; J environment_hidden; r
-environment_hidden_relevance; Delta decoder; s trait_scale
+Sites: mu mean; D environment_effect; A encoder; W hidden_weight; b hidden_bias; J environment_hidden;
+r environment_hidden_relevance; Delta decoder; s trait_scale
 Source: conditional variational autoencoder, Sohn, Lee & Yan 2015 (NeurIPS 28); Mitchell & Cheney
 2025, doi:10.1016/j.tig.2025.01.008.
 Claims: one genome encodes a norm of reaction, not a trait.  Rivals: every other formalization has
@@ -52,7 +52,7 @@ class Conditional:
     hidden: int = 8
     """Number of hidden units H of the decoder; at least 1."""
     prior: Mapping[str, Prior] = field(default_factory=dict)
-    """Priors by name of the weights: `encoder`, `hidden_weight`, `environment_hidden`, `decoder`."""
+    """Priors by name: `encoder`, `hidden_weight`, `environment_hidden`, `decoder`."""
     noise: Noise = Normal()
     """Measurement model."""
 
@@ -78,7 +78,7 @@ class Conditional:
                 "conditional needs at least 1 environment covariate to condition development on, "
                 "got 0; give the cohort its environment, or use 'generative', which this would be"
             )
-        sizes = {"covariate": environments, "unit": self.hidden}
+        sizes = {"covariate": environments, "hidden": self.hidden}
         scale = STEEPNESS / math.sqrt(self.latents + environments)
         inputs = choose(self.prior, "environment_hidden", ARD())("environment_hidden", sizes)
         return {**self.unconditional.weights(shape), "environment_hidden": inputs * scale}

@@ -19,7 +19,7 @@ RBF part, whose finite basis phi and its error are in `spec.fourier`.
 In the code A / sqrt(L) is `encoder`, the scaled W `hidden_weight`, b `hidden_bias`, V `decoder`, s
 `trait_scale`, l `lengthscale`, c `curvature` and R `curve`.
 
-Sites: mu mean; D environment_effect; A encoder; W hidden [decoder=tanh]; b hidden_bias
+Sites: mu mean; D environment_effect; A encoder; W hidden_weight [decoder=tanh]; b hidden_bias
 [decoder=tanh]; Delta decoder; s trait_scale; l lengthscale [decoder=gaussian_process]; c curvature
 [decoder=gaussian_process]; Delta' curve [decoder=gaussian_process]
 Source: Mitchell & Cheney 2025, doi:10.1016/j.tig.2025.01.008: the genome encodes the weights of a
@@ -97,7 +97,8 @@ class Generative:
     def weights(self, shape: Shape) -> dict[str, Tensor]:
         """`encoder` (L, K) and the decoder's, besides the baseline.
 
-        tanh: `hidden_weight` (K, H), `hidden_bias` (H), `decoder` (H, T).  linear: `decoder` (K, T).
+        tanh: `hidden_weight` (K, H), `hidden_bias` (H), `decoder` (H, T).
+        linear: `decoder` (K, T).
         gaussian_process: `lengthscale` (K), `decoder` (K, T), `curve` (2 M, T).
         """
         decoders = {"tanh": self.network, "linear": self.line, "gaussian_process": self.process}
@@ -111,12 +112,12 @@ class Generative:
 
     def network(self, shape: Shape, scale: Tensor) -> dict[str, Tensor]:
         """Weights of the tanh decoder."""
-        hidden = {"latent": self.latents, "unit": self.hidden}
-        decoder = {"unit": self.hidden, "trait": shape.traits}
+        hidden = {"latent": self.latents, "hidden": self.hidden}
+        decoder = {"hidden": self.hidden, "trait": shape.traits}
         return {
             "hidden_weight": choose(self.prior, "hidden_weight", Dense())("hidden_weight", hidden)
             * (STEEPNESS / math.sqrt(self.latents)),
-            "hidden_bias": Dense()("hidden_bias", {"unit": self.hidden}),
+            "hidden_bias": Dense()("hidden_bias", {"hidden": self.hidden}),
             "decoder": choose(self.prior, "decoder", Dense())("decoder", decoder)
             * (scale * math.sqrt(2 / self.hidden)),
         }
