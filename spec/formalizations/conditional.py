@@ -11,8 +11,8 @@ with genotype-by-environment interaction. The relevance r (ARD) lets needless co
 In the code diag(r) J 2.5 / sqrt(K + C) is `environment_hidden` and r is
 `environment_hidden_relevance`.
 
-Sites: mu mean; D environment_effect; A encoder; W hidden_weight; b hidden_bias; J environment_hidden;
-r environment_hidden_relevance; Delta decoder; s trait_scale
+Sites: mu mean; D environment_effect; A encoder; W hidden_weight; b hidden_bias;
+J environment_hidden; r environment_hidden_relevance; Delta decoder; s trait_scale
 Source: conditional variational autoencoder, Sohn, Lee & Yan 2015 (NeurIPS 28); Mitchell & Cheney
 2025, doi:10.1016/j.tig.2025.01.008.
 Claims: one genome encodes a norm of reaction, not a trait.  Rivals: every other formalization has
