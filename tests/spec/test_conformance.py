@@ -220,7 +220,7 @@ class Misdrawn(Normal):
 
 class Narrow(dist.Normal):
     def rsample(self, *shape):
-        return super().rsample(*shape) * 0.9
+        return super().rsample(*shape) * 0.8
 
 
 @pytest.mark.parametrize(
