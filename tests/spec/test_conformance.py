@@ -79,7 +79,7 @@ def test_phenotypes_follow_their_density(noise):
 @every_noise
 @every_formalization
 def test_phenotypes_follow_their_density_in_every_formalization(name, noise):
-    conformance.check_goodness_of_fit(conformance.with_noise(CASES[name], noise), 20_000)
+    conformance.check_goodness_of_fit(conformance.with_noise(CASES[name], noise), 20_001)
 
 
 @every_formalization
@@ -220,7 +220,7 @@ class Misdrawn(Normal):
 
 class Narrow(dist.Normal):
     def rsample(self, *shape):
-        return super().rsample(*shape) * 0.8
+        return super().rsample(*shape) * 0.9
 
 
 @pytest.mark.parametrize(
