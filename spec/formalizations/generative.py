@@ -19,6 +19,9 @@ RBF part, whose finite basis phi and its error are in `spec.fourier`.
 In the code A / sqrt(L) is `encoder`, the scaled W `hidden_weight`, b `hidden_bias`, V `decoder`, s
 `trait_scale`, l `lengthscale`, c `curvature` and R `curve`.
 
+Sites: mu mean; D environment_effect; A encoder; W hidden_weight [decoder=tanh]; b hidden_bias
+[decoder=tanh]; Delta decoder; s trait_scale; l lengthscale [decoder=gaussian_process]; c curvature
+[decoder=gaussian_process]; Delta' curve [decoder=gaussian_process]
 Source: Mitchell & Cheney 2025, doi:10.1016/j.tig.2025.01.008: the genome encodes the weights of a
 connectionist network with a compressed latent space; development decodes it.
 Claims: few latents, decoded nonlinearly.  Rivals: `factor` decodes linearly; `polygenic` has no
