@@ -1,4 +1,4 @@
-"""What is claimed: cohorts, priors and the competing hypotheses as Pyro models; no optimiser here."""
+"""What is claimed: cohorts, priors and the competing hypotheses as Pyro models."""
 
 from genomic_code.spec import datasets, readers
 from genomic_code.spec.cohort import Cohort
@@ -13,6 +13,7 @@ from genomic_code.spec.formalizations import (
 )
 from genomic_code.spec.priors import Dense, Horseshoe
 from genomic_code.spec.protocols import Data, Formalization, Shape
+from genomic_code.spec.simulate import simulate
 
 __all__ = [
     "FORMALIZATIONS",
@@ -30,4 +31,5 @@ __all__ = [
     "datasets",
     "readers",
     "resolve",
+    "simulate",
 ]

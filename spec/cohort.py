@@ -1,10 +1,11 @@
-"""Cohort: individuals with genotypes, environments and traits; validated once, always labelled."""
+"""Cohort: individuals with genotypes, environments and traits, validated and labelled."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
@@ -32,10 +33,11 @@ class Cohort:
     """
 
     dataset: xr.Dataset
-    """The validated tables with their labels; dimensions individual, locus, environment, trait.
+    """The validated tables with their labels; dimensions individual, locus, covariate, trait.
 
-    Further variables, coordinates and attributes (positions of loci, read depth, a citation) may
-    be added; they are kept by `select`, `from_dataset` and netCDF files, and read by nobody."""
+    Further variables, coordinates and attributes may be added: positions of loci, read depth, a
+    citation, the truth of a simulation. `select`, `from_dataset` and netCDF files keep them.
+    """
     name: str
     """Name shown in tables and figures."""
 
@@ -52,8 +54,7 @@ class Cohort:
         given = {"genotype": genotype, "environment": environment}
         tables = validated({**given, "phenotype": phenotype, "error": error})
         data: dict[str, Any] = {
-            key: (("individual", ROWS[key]), frame.to_numpy(np.float32))
-            for key, frame in tables.items()
+            key: (("individual", ROWS[key]), frame.to_numpy()) for key, frame in tables.items()
         }
         for key, marks in {"groups": groups, "split": split}.items():
             if marks is not None:
@@ -98,12 +99,12 @@ class Cohort:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Numbers of individuals, loci, environments and traits."""
-        names = ("individual", "locus", "environment", "trait")
+        """Numbers of individuals, loci, covariates of the environment, and traits."""
+        names = ("individual", "locus", "covariate", "trait")
         return {name: int(self.dataset.sizes.get(name, 0)) for name in names}
 
     def labels(self, dimension: str) -> list[str]:
-        """Labels along `individual`, `locus`, `environment` or `trait`."""
+        """Labels along `individual`, `locus`, `covariate` or `trait`."""
         return [str(label) for label in self.dataset[dimension].values]
 
     def __repr__(self) -> str:
@@ -111,7 +112,7 @@ class Cohort:
         missing = float(np.isnan(self.phenotype.values).mean())
         return (
             f"Cohort({self.name!r}: {n['individual']} individuals, {n['locus']} loci, "
-            f"{n['environment']} environments, {n['trait']} traits, {missing:.1%} missing)"
+            f"{n['covariate']} covariates, {n['trait']} traits, {missing:.1%} missing)"
         )
 
     def select(self, individuals: Sequence[int] | NDArray[Any]) -> "Cohort":
@@ -132,11 +133,18 @@ class Cohort:
         for key in ("genotype", "phenotype"):
             if key not in dataset:
                 raise ValueError(f"dataset must have the variable {key!r}, got {list(dataset)}")
+        for key, second in ROWS.items():
+            if key in dataset and dataset[key].dims != ("individual", second):
+                raise ValueError(
+                    f"dataset must have {key!r} with dimensions ('individual', {second!r}), "
+                    f"got {dataset[key].dims}"
+                )
         tables = {key: dataset[key].to_pandas() for key in ROWS if key in dataset}
         marks = {key: dataset[key].values for key in ("groups", "split") if key in dataset}
         cohort = Cohort(**tables, **marks, name=name)
         further = dataset.drop_vars([*cohort.dataset.variables], errors="ignore")
-        cohort.dataset = cohort.dataset.assign(further.variables).assign_attrs(dataset.attrs)
+        kept = cohort.dataset.assign(further.data_vars).assign_coords(further.coords)
+        cohort.dataset = kept.assign_attrs(dataset.attrs)
         return cohort
 
     def to_netcdf(self, path: str | os.PathLike[str]) -> None:
@@ -149,9 +157,57 @@ class Cohort:
 
         write_netcdf(self, path)
 
+    def to_dataframe(self) -> pd.DataFrame:
+        """The tables side by side; written as CSV or Parquet, `Cohort.read` gives them back."""
+        from genomic_code.spec.readers.frame import to_dataframe
+
+        return to_dataframe(self)
+
     @staticmethod
     def read(path: str | os.PathLike[str], name: str | None = None) -> "Cohort":
         """A cohort from a CSV, TSV, Parquet or netCDF file; see `readers.read`."""
-        from genomic_code.spec.readers import read
+        from genomic_code.spec import readers
 
-        return read(path, name)
+        return readers.read(path, name)
+
+    @staticmethod
+    def from_dataframe(frame: pd.DataFrame, *columns: Any, **options: Any) -> "Cohort":
+        """A cohort from one table with named columns; see `readers.from_dataframe`."""
+        from genomic_code.spec import readers
+
+        return readers.from_dataframe(frame, *columns, **options)
+
+    @staticmethod
+    def from_plink(path: str | os.PathLike[str], *tables: Any, **options: Any) -> "Cohort":
+        """A cohort from PLINK .bed, .bim and .fam files; see `readers.from_plink`."""
+        from genomic_code.spec import readers
+
+        return readers.from_plink(path, *tables, **options)
+
+    @staticmethod
+    def from_vcf(path: str | os.PathLike[str], *tables: Any, **options: Any) -> "Cohort":
+        """A cohort from a VCF file; see `readers.from_vcf`."""
+        from genomic_code.spec import readers
+
+        return readers.from_vcf(path, *tables, **options)
+
+    @staticmethod
+    def from_anndata(data: Any, *sources: Any, **options: Any) -> "Cohort":
+        """A cohort from an AnnData object or .h5ad file; see `readers.from_anndata`."""
+        from genomic_code.spec import readers
+
+        return readers.from_anndata(data, *sources, **options)
+
+    @staticmethod
+    def from_sequences(sequences: Iterable[str], *tables: Any, **options: Any) -> "Cohort":
+        """A cohort from DNA, RNA or protein sequences; see `readers.from_sequences`."""
+        from genomic_code.spec import readers
+
+        return readers.from_sequences(sequences, *tables, **options)
+
+    @staticmethod
+    def from_rqtl(path: str | os.PathLike[str], *columns: Any, **options: Any) -> "Cohort":
+        """A cohort from a cross of R/qtl; see `readers.from_rqtl`."""
+        from genomic_code.spec import readers
+
+        return readers.from_rqtl(path, *columns, **options)

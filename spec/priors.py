@@ -8,6 +8,7 @@ accepts leading batch dimensions.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 import pyro
 import pyro.distributions as dist
@@ -30,11 +31,15 @@ __all__ = [
 Sizes = Mapping[str, int]
 
 
-def sample(name: str, prior: dist.Distribution, sizes: Sizes, **infer: object) -> Tensor:
+def sample(name: str, prior: dist.TorchDistribution, sizes: Sizes, **infer: object) -> Tensor:
     """One site of independent `prior` entries, labelled with its dimensions."""
-    full = prior.expand(list(sizes.values())).to_event(len(sizes))
-    value: Tensor = pyro.sample(name, full, infer={"dims": tuple(sizes), **infer})
-    return value
+    full = prior.expand(torch.Size(sizes.values())).to_event(len(sizes))
+    return site(name, full, dims=tuple(sizes), **infer)
+
+
+def site(name: str, prior: dist.TorchDistribution, **infer: object) -> Tensor:
+    """One Pyro site; `infer` holds its dimensions and what the fit should know about it."""
+    return pyro.sample(name, prior, infer=cast(Any, infer))
 
 
 @dataclass(frozen=True)
@@ -108,17 +113,14 @@ def correlation(shape: Shape, concentration: float) -> Tensor:
     if shape.traits == 1:
         return torch.ones(1, 1)
     prior = dist.LKJCholesky(shape.traits, concentration)
-    factor: Tensor = pyro.sample(
-        "trait_correlation", prior, infer={"dims": ("trait", "trait_other")}
-    )
-    return factor
+    return site("trait_correlation", prior, dims=("trait", "trait_other"))
 
 
 def baseline(shape: Shape) -> dict[str, Tensor]:
     """Weights that every formalization shares: mean (T) and additive environment effects (C, T)."""
     weights = {"mean": sample("mean", dist.Normal(0.0, 1.0), {"trait": shape.traits})}
     if shape.environments:
-        sizes = {"environment": shape.environments, "trait": shape.traits}
+        sizes = {"covariate": shape.environments, "trait": shape.traits}
         weights["environment_effect"] = sample("environment_effect", dist.Normal(0.0, 0.5), sizes)
     return weights
 

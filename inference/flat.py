@@ -1,0 +1,150 @@
+"""A Pyro model as one pure function of one flat unconstrained vector.
+
+The model runs once under a trace to find its sites, supports and shapes. The log joint then is a
+function `(..., P) -> (...)` that any engine may differentiate, batch or capture.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import pyro
+import torch
+from pyro import poutine
+from torch import Tensor
+from torch.distributions import Transform, biject_to, constraints
+
+from genomic_code.spec.protocols import Data, Formalization, Shape, Weights
+
+__all__ = ["FlatModel", "Site", "unvalidated"]
+
+
+class Site(NamedTuple):
+    """One latent site and its place in the flat vector."""
+
+    name: str
+    dims: tuple[str, ...]
+    """Names of the dimensions of its values, as far as the prior gave them."""
+    shape: torch.Size
+    transform: Transform
+    """From the unconstrained to the constrained space."""
+    free_shape: torch.Size
+    """Shape of the unconstrained value."""
+    start: int
+    stop: int
+    isotropic: bool
+    """Whether its entries are independent standard normal, so that a basis may be rotated."""
+    real: bool
+    """Whether the values are real numbers, so that the transform is the identity."""
+    prior: torch.distributions.Distribution
+
+
+@contextmanager
+def unvalidated() -> Iterator[None]:
+    """Argument checks off: they cost a fifth of a step, and break tracing."""
+    with pyro.validation_enabled(False):
+        yield
+
+
+def blank(shape: Shape) -> Data:
+    """A cohort of zeros of this shape, to find sites with."""
+    n, loci, environments, traits = shape
+    cells = torch.zeros(n, traits)
+    observed = torch.ones(n, traits, dtype=torch.bool)
+    return Data(torch.zeros(n, loci), torch.zeros(n, environments), cells, observed, cells)
+
+
+class FlatModel:
+    """The log joint of a formalization over a flat unconstrained vector of length `dim`.
+
+    Args:
+        formalization: The Pyro model.
+        shape: Sizes of the cohort.
+
+    Raises:
+        ValueError: The model holds what has no flat density: `pyro.param`, or discrete latents.
+    """
+
+    def __init__(self, formalization: Formalization, shape: Shape) -> None:
+        self.formalization = formalization
+        self.shape = shape
+        with pyro.poutine.block(), torch.no_grad(), torch.random.fork_rng(devices=[]):
+            trace = poutine.trace(formalization).get_trace(blank(shape))
+        self.sites: list[Site] = []
+        stop = 0
+        for name, node in trace.nodes.items():
+            if node["type"] == "param":
+                raise ValueError(
+                    f"formalization must have no pyro.param, got {name!r}; give it a prior"
+                )
+            if node["type"] != "sample" or node["is_observed"] or subsample(node):
+                continue
+            if node["fn"].support.is_discrete:
+                raise ValueError(
+                    f"formalization must have continuous latent sites, got the discrete {name!r}; "
+                    "marginalise it"
+                )
+            transform = biject_to(node["fn"].support)
+            shape_free = transform.inverse_shape(node["value"].shape)
+            start, stop = stop, stop + shape_free.numel()
+            infer = node["infer"]
+            dims = infer.get("dims", tuple(f"{name}_{i}" for i in range(node["value"].dim())))
+            isotropic = infer.get("isotropic", False)
+            self.sites.append(
+                Site(name, dims, node["value"].shape, transform, shape_free, start, stop,
+                     isotropic, is_real(node["fn"].support), node["fn"])
+            )  # fmt: skip
+        self.dim = stop
+
+    def unpack(self, flat: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Constrained values by site, and the log determinant `(...)` of the change of variables."""
+        lead = flat.shape[:-1]
+        values, log_det = {}, flat.new_zeros(lead)
+        for site in self.sites:
+            free = flat[..., site.start : site.stop].reshape(lead + site.free_shape)
+            values[site.name] = value = site.transform(free)
+            if site.real:
+                continue
+            change = site.transform.log_abs_det_jacobian(free, value)
+            log_det = log_det + change.reshape(*lead, -1).sum(-1)
+        return values, log_det
+
+    def log_joint(self, flat: Tensor, data: Data) -> Tensor:
+        """`log p(phenotype, sites) + log |d sites / d flat|`, shape `(...)`, in nats."""
+        values, total = self.unpack(flat)
+        with unvalidated():
+            model = poutine.condition(self.formalization, data=values)
+            trace = poutine.trace(model).get_trace(data)
+            for node in trace.nodes.values():
+                if node["type"] != "sample" or subsample(node):
+                    continue
+                log_prob = node["fn"].log_prob(node["value"])
+                if not isinstance(node["scale"], float) or node["scale"] != 1.0:
+                    log_prob = log_prob * node["scale"]
+                plates = max([-frame.dim for frame in node["cond_indep_stack"]], default=0)
+                total = (
+                    total + log_prob.sum(tuple(range(-plates, 0))) if plates else (total + log_prob)
+                )
+        return total
+
+    def compose(self, values: Mapping[str, Tensor], shape: Shape) -> tuple[Weights, Weights]:
+        """Genomic weights and noise parameters that the formalization makes of site values."""
+        return compose(self.formalization, values, shape)
+
+
+def compose(
+    formalization: Formalization, values: Mapping[str, Tensor], shape: Shape
+) -> tuple[Weights, Weights]:
+    """Genomic weights and noise parameters that the formalization makes of site values."""
+    with unvalidated(), poutine.block(), poutine.condition(data=dict(values)):
+        return formalization.weights(shape), formalization.noise.parameters(shape)
+
+
+def is_real(support: constraints.Constraint) -> bool:
+    """Whether a support is all real arrays."""
+    return getattr(support, "base_constraint", support) is constraints.real
+
+
+def subsample(node: Mapping[str, object]) -> bool:
+    """Whether a trace node is the bookkeeping site of a plate."""
+    return type(node["fn"]).__name__ == "_Subsample"

@@ -1,0 +1,200 @@
+"""A Fit: the posterior of one formalization on one cohort, and what is read off it."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+from torch import Tensor
+
+from genomic_code.inference.basis import Basis
+from genomic_code.inference.flat import FlatModel, compose, unvalidated
+from genomic_code.inference.guides import MeanField
+from genomic_code.spec.cohort import Cohort
+from genomic_code.spec.protocols import Data, Formalization, Shape, Weights
+from genomic_code.spec.standardize import Scaler, tensor
+
+__all__ = ["Draws", "Fit"]
+
+CHUNK = 2**25
+"""Numbers that one batch of draws may hold."""
+
+
+class Draws(NamedTuple):
+    """Some posterior draws: flat vectors, and what they make of one set of individuals."""
+
+    flat: Tensor
+    """`(s, P)`, unconstrained, in the coordinates of the fit."""
+    expected: Tensor
+    """Expected traits `(s, N, T)` in standard units."""
+    noise: torch.distributions.Distribution
+    """Distribution of the traits, batch shape `(s, N, T)`, in standard units."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """The posterior of one formalization on the training rows of one cohort."""
+
+    formalization: Formalization
+    cohort: Cohort
+    training: NDArray[np.bool_]
+    """Which individuals were fitted `(N,)`."""
+    scaler: Scaler
+    basis: Basis | None
+    """Basis of the genotype in which the fit was made; None for the loci themselves."""
+    flat: FlatModel
+    data: Data
+    """The cohort in standard units and in the basis of the fit."""
+    parameters: Tensor
+    """Guide parameters `(2P,)`."""
+    elbo: float
+    """Evidence lower bound in nats, of the phenotype in standard units."""
+    elbo_error: float
+    """Monte-Carlo standard error of the ELBO."""
+    restart_elbos: NDArray[np.floating]
+    """ELBO of each restart after screening `(R,)`."""
+    history: NDArray[np.floating]
+    """One-draw ELBO at each step of the chosen restart."""
+    converged: bool
+    """Whether the stop rule was met."""
+    seed: int
+
+    def __repr__(self) -> str:
+        state = "converged" if self.converged else "not converged"
+        return (
+            f"Fit({self.formalization.name} on {self.cohort.name!r}: "
+            f"ELBO {self.elbo:.1f} +- {self.elbo_error:.1f} nats, {state})"
+        )
+
+    @property
+    def shape(self) -> Shape:
+        """Sizes of the cohort, over loci."""
+        n = self.cohort.sizes
+        return Shape(n["individual"], n["locus"], n["covariate"], n["trait"])
+
+    def flat_draws(self, draws: int, seed: int | None = None) -> Tensor:
+        """Draws `(S, P)` from the guide, in antithetic pairs: means converge much faster."""
+        generator = torch.Generator().manual_seed(self.seed + 1 if seed is None else seed)
+        half = torch.randn((draws + 1) // 2, self.flat.dim, generator=generator)
+        noise = torch.stack([half, -half], 1).flatten(0, 1)[:draws]
+        return MeanField().sample(self.parameters, noise)
+
+    def sites(self, flat: Tensor, seed: int = 0) -> dict[str, Tensor]:
+        """Site values `(S, ...)` of flat draws `(S, P)`, over loci whatever the basis."""
+        values, _ = self.flat.unpack(flat)
+        if self.basis is None:
+            return values
+        generator = torch.Generator().manual_seed(seed)
+        for site in self.flat.sites:
+            if site.dims[0] == "locus":
+                shape = (len(flat), self.shape.loci, *site.shape[1:])
+                noise = torch.randn(shape, generator=generator)
+                values[site.name] = self.basis.restore(values[site.name], noise)
+        return values
+
+    def weights(self, draws: int = 200, seed: int | None = None) -> Weights:
+        """Posterior draws `(S, ...)` of the genomic weights, over loci, for `develop`."""
+        sites = self.sites(self.flat_draws(draws, seed), self.seed if seed is None else seed)
+        return compose(self.formalization, sites, self.shape)[0]
+
+    def batches(self, draws: int, seed: int | None, cohort: Cohort | None) -> Iterator[Draws]:
+        """Posterior draws with the traits they predict, a few at a time.
+
+        Without `cohort` for the individuals of the fit itself.
+        """
+        own = cohort is None
+        data = self.data if cohort is None else self.scaler.data(check_match(self.cohort, cohort))
+        shape = data.shape
+        largest = max(self.flat.dim, shape.individuals * shape.traits)
+        if not own and self.basis is not None:
+            largest = max(largest, self.shape.loci * shape.traits)
+        flat = self.flat_draws(draws, seed)
+        for number, part in enumerate(flat.split(max(1, CHUNK // largest))):
+            with torch.no_grad(), unvalidated():
+                values = self.flat.unpack(part)[0] if own else self.sites(part, number)
+                weights, parameters = compose(self.formalization, values, shape)
+                expected = self.formalization.develop(weights, data.genotype, data.environment)
+                expected = expected.expand(len(part), -1, -1)
+                noise = self.formalization.noise.distribution(expected, parameters, data)
+                yield Draws(part, expected, noise)  # type: ignore[arg-type]
+
+    def predict(self, cohort: Cohort | None = None, draws: int = 200) -> xr.Dataset:
+        """Posterior prediction of every trait, in the units of the phenotype.
+
+        Args:
+            cohort: New individuals with the same loci, environments and traits; by default those
+                of the fit, held-out ones included.
+            draws: Number of posterior draws.
+
+        Returns:
+            `mean`, `sd` (of the expected trait) and `predictive_sd` (noise included), each
+            `(individual, trait)`.
+        """
+        total, square, spread = 0.0, 0.0, 0.0
+        for batch in self.batches(draws, None, cohort):
+            expected = batch.expected.double()
+            total = total + expected.sum(0)
+            square = square + expected.square().sum(0)
+            spread = spread + batch.noise.variance.double().expand_as(expected).sum(0)
+        assert isinstance(total, Tensor)
+        mean = total / draws
+        variance = (square / draws - mean.square()).clamp_min(0) * draws / max(draws - 1, 1)
+        centre, scale = (moment.double() for moment in self.scaler.phenotype)
+        target = self.cohort if cohort is None else cohort
+        tables = {
+            "mean": mean * scale + centre,
+            "sd": variance.sqrt() * scale,
+            "predictive_sd": (variance + spread / draws).sqrt() * scale,
+        }
+        dims = ("individual", "trait")
+        return xr.Dataset(
+            {name: (dims, values.numpy()) for name, values in tables.items()},
+            {dim: target.labels(dim) for dim in dims},
+        )
+
+    def log_predictive(self, cohort: Cohort | None = None, draws: int = 400) -> xr.DataArray:
+        """Log posterior predictive density of every observed cell, `(individual, trait)`.
+
+        In nats, of the phenotype in units of its standard deviation over the whole cohort of the
+        fit, so that folds add up. NaN where the phenotype is missing.
+        """
+        target = self.cohort if cohort is None else cohort
+        observed = ~np.isnan(target.phenotype.values)
+        phenotype = self.standard_phenotype(target)
+        total = torch.full(phenotype.shape, -torch.inf, dtype=torch.float64)
+        for batch in self.batches(draws, None, cohort):
+            log_prob = batch.noise.log_prob(phenotype).double()
+            total = torch.logaddexp(total, log_prob.logsumexp(0))
+        unit = np.nanstd(self.cohort.phenotype.values.astype(float), axis=0)
+        change = np.log(unit) - self.scaler.phenotype[1].double().log().numpy()
+        values = (total - math.log(draws)).numpy() + change
+        if not np.isfinite(values[observed]).all():
+            raise FloatingPointError(
+                f"{self.formalization.name}: the log predictive density of an observed cell is "
+                "not finite; check the phenotype for outliers beyond 1e18 standard deviations"
+            )
+        dims = ("individual", "trait")
+        labels = {dim: target.labels(dim) for dim in dims}
+        return xr.DataArray(np.where(observed, values, np.nan), labels, dims)
+
+    def standard_phenotype(self, cohort: Cohort) -> Tensor:
+        """Phenotype `(N, T)` in standard units, 0 where missing."""
+        values = tensor(np.nan_to_num(cohort.phenotype.values))
+        return (values - self.scaler.phenotype[0]) / self.scaler.phenotype[1]
+
+
+def check_match(ours: Cohort, theirs: Cohort) -> Cohort:
+    """Refuse new individuals whose loci, environments or traits are not those of the fit."""
+    for dimension in ("locus", "covariate", "trait"):
+        if ours.sizes[dimension] != theirs.sizes[dimension] or (
+            ours.sizes[dimension] and ours.labels(dimension) != theirs.labels(dimension)
+        ):
+            raise ValueError(
+                f"cohort must have the same {dimension} labels as the fit, in the same order: "
+                f"expected {ours.sizes[dimension]}, got {theirs.sizes[dimension]}"
+            )
+    return theirs

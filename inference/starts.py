@@ -1,0 +1,93 @@
+"""Where the optimiser starts: spectral for weights that read the genotype, small random elsewhere.
+
+Prior draws as starts cost hundreds of nats. A ridge fit gives the leading axes along which the
+genotype moves the traits; `encoder` sites start on these, randomly rotated in each restart, and
+`effects` sites on the ridge solution itself. All other sites start at their prior median.
+"""
+
+import torch
+from torch import Tensor
+
+from genomic_code.inference.flat import FlatModel, Site
+from genomic_code.spec.protocols import Data
+
+__all__ = ["is_random", "starts"]
+
+BASELINE = ("mean", "environment_effect")
+"""Sites shared by all formalizations, which start at zero."""
+SPREAD_HIDDEN, SPREAD_OUTPUT = 0.4, 0.1
+"""Standard deviation of the random starts of hidden weights, and of weights onto traits."""
+
+
+def is_random(site: Site) -> bool:
+    """Whether restarts start this site at different places."""
+    if site.name in BASELINE or site.name == "effects":
+        return False
+    return site.name == "encoder" or site.real
+
+
+def starts(flat: FlatModel, data: Data, restarts: int, generator: torch.Generator) -> Tensor:
+    """Locations `(R, P)` for one cohort `(N, ...)`, deterministic in the generator."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
+        median = {site.name: free_median(site) for site in flat.sites}
+    effects = ridge(data)
+    out = torch.empty(restarts, flat.dim)
+    for r in range(restarts):
+        for site in flat.sites:
+            value = median[site.name]
+            if site.name in BASELINE:
+                value = torch.zeros(site.free_shape)
+            elif site.name == "effects" and site.free_shape == effects.shape:
+                value = effects / effects.square().mean().sqrt().clamp_min(1e-6)
+            elif site.name == "encoder" and site.free_shape[0] == len(effects):
+                value = spectral(data.genotype, effects, site.free_shape[1], generator, r > 0)
+            elif site.real:
+                spread = SPREAD_OUTPUT if "trait" in site.dims else SPREAD_HIDDEN
+                value = value + spread * torch.randn(site.free_shape, generator=generator)
+            out[r, site.start : site.stop] = value.reshape(-1)
+    return out
+
+
+def free_median(site: Site) -> Tensor:
+    """Median of the prior in the unconstrained space, by draws; one value for all entries."""
+    entries = site.free_shape.numel()
+    count = 101 if entries < 1000 else 1
+    draws = site.transform.inv(site.prior.sample(torch.Size([count])))
+    return draws.median().expand(site.free_shape)
+
+
+def ridge(data: Data) -> Tensor:
+    """Ridge effects `(L, T)` at an expected heritability of one half; missing cells count as 0."""
+    assert data.phenotype is not None
+    x = data.genotype.double()
+    y = torch.where(data.observed, data.phenotype, 0.0).double()
+    x = x * data.observed.any(-1, keepdim=True)
+    n, loci = x.shape
+    penalty = loci
+    if n < loci:
+        kernel = x @ x.mT + penalty * torch.eye(n, dtype=x.dtype)
+        effects = x.mT @ torch.linalg.solve(kernel, y)
+    else:
+        gram = x.mT @ x + penalty * torch.eye(loci, dtype=x.dtype)
+        effects = torch.linalg.solve(gram, x.mT @ y)
+    return effects.to(data.genotype.dtype)
+
+
+def spectral(
+    genotype: Tensor, effects: Tensor, latents: int, generator: torch.Generator, rotate: bool
+) -> Tensor:
+    """Encoder `(L, K)` onto the leading axes of the fitted traits, with unit-variance scores."""
+    fitted = genotype @ effects
+    axes = torch.linalg.svd(fitted - fitted.mean(0), full_matrices=False).Vh.mT[:, :latents]
+    encoder = effects @ axes
+    scores = (genotype @ encoder).std(0, correction=0)
+    encoder = encoder / scores.clamp_min(1e-6 * scores.max().clamp_min(1e-6))
+    encoder = encoder * len(effects) ** 0.5
+    if encoder.shape[1] < latents:
+        extra = torch.randn(len(effects), latents - encoder.shape[1], generator=generator)
+        encoder = torch.cat([encoder, extra], 1)
+    if rotate:
+        random = torch.randn(latents, latents, generator=generator)
+        encoder = encoder @ torch.linalg.qr(random).Q
+    return encoder
