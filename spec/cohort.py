@@ -59,9 +59,11 @@ class Cohort:
         for key, marks in {"groups": groups, "split": split}.items():
             if marks is not None:
                 data[key] = (("individual",), check_marks(key, marks, len(tables["genotype"])))
-        labels = {ROWS[key]: frame.columns.astype(str) for key, frame in tables.items()}
-        labels["individual"] = tables["genotype"].index.astype(str)
-        self.dataset = xr.Dataset(data, labels)
+        labels = {ROWS[key]: frame.columns for key, frame in tables.items()}
+        labels["individual"] = tables["genotype"].index
+        self.dataset = xr.Dataset(
+            data, {key: (key, axis.astype(str).to_numpy(object)) for key, axis in labels.items()}
+        )
         self.name = name
 
     @property
