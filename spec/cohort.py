@@ -121,9 +121,19 @@ class Cohort:
         """The cohort of these rows (positions or a boolean mask).
 
         Raises:
-            ValueError: What is left is no valid cohort, for instance a locus without variation.
+            ValueError: The rows are not those of the cohort, or what is left is no valid cohort,
+                for instance a locus without variation.
         """
-        return Cohort.from_dataset(self.dataset.isel(individual=np.asarray(individuals)), self.name)
+        rows = np.asarray(individuals)
+        rows = np.arange(0) if not rows.size else rows
+        try:
+            part = self.dataset.isel(individual=np.arange(len(self))[rows])
+        except (IndexError, ValueError) as cause:
+            raise ValueError(
+                f"individuals must be positions below {len(self)} or a mask of that length, "
+                f"got {cause}"
+            ) from None
+        return Cohort.from_dataset(part, self.name)
 
     @staticmethod
     def from_dataset(dataset: xr.Dataset, name: str = "cohort") -> "Cohort":

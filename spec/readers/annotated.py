@@ -46,13 +46,13 @@ def from_anndata(
     Raises:
         ValueError: A table is missing or holds no numbers, or the tables make no valid cohort.
     """
-    if genotype == phenotype:
-        raise ValueError(f"genotype and phenotype must differ, got {genotype!r} for both")
     if isinstance(data, str | os.PathLike):
         data = opened(data)
     lacking = [part for part in ("X", "obs", "obs_names", "var_names") if not hasattr(data, part)]
     if lacking:
         raise ValueError(f"data must be an AnnData object, got {type(data).__name__}")
+    if genotype == phenotype:
+        raise ValueError(f"genotype and phenotype must differ, got {genotype!r} for both")
     traits = table(data, "phenotype", phenotype)
     varying = traits.nunique() > 1
     tables: dict[str, Any] = {"phenotype": traits.loc[:, varying]}

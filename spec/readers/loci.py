@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.validate import one_of
@@ -46,7 +47,7 @@ def joined(
         "individuals_without_phenotype": len(genotype) - len(both),
         "individuals_without_genotype": len(phenotype) - len(both),
     }
-    genotype, attributes["loci_with_missing"] = complete(genotype.loc[both], missing)
+    genotype, kept, attributes["loci_with_missing"] = complete(genotype.loc[both], missing)
     values = genotype.to_numpy()
     varying = values.max(0) > values.min(0)
     if not varying.any():
@@ -67,9 +68,8 @@ def joined(
             given[key] = given[key].iloc[:, 0].to_numpy(dtype=object)
     cohort = Cohort(genotype.loc[:, varying], phenotype.loc[both], name=name, **given)
     if places is not None:
-        kept = places[varying] if len(places) == len(varying) else places.loc[genotype.columns]
         cohort.dataset = cohort.dataset.assign_coords(
-            {key: ("locus", kept[key].to_numpy()) for key in kept.columns}
+            {key: ("locus", column.to_numpy()[kept][varying]) for key, column in places.items()}
         )
     attributes = {key: count for key, count in attributes.items() if count}
     cohort.dataset = cohort.dataset.assign_attrs(attributes)
@@ -88,30 +88,30 @@ def matched(key: str, table: Any) -> pd.DataFrame:
     return table.set_axis(table.index.astype(str), axis=0)
 
 
-def complete(genotype: pd.DataFrame, missing: Missing) -> tuple[pd.DataFrame, int]:
-    """Genotype without missing cells, and how many loci had some."""
+def complete(
+    genotype: pd.DataFrame, missing: Missing
+) -> tuple[pd.DataFrame, NDArray[np.bool_], int]:
+    """Genotype without missing cells, which loci are kept, and how many had missing cells."""
     one_of("missing", missing, ["refuse", "mean", "drop"])
     values = genotype.to_numpy(dtype=np.float32)
     holes = np.isnan(values)
-    loci = holes.any(0)
-    count = int(loci.sum())
-    if not count:
-        return genotype, 0
-    if missing == "refuse":
-        first = int(np.flatnonzero(loci)[0])
+    lacking = holes.any(0)
+    count = int(lacking.sum())
+    if count and missing == "refuse":
+        first = int(np.flatnonzero(lacking)[0])
         raise ValueError(
             f"genotype must be complete, got {int(holes.sum())} missing cells in {count} loci, the "
             f'first in {genotype.columns[first]!r}; give missing="mean" or missing="drop", '
             f"or impute them"
         )
-    if missing == "drop":
-        if loci.all():
-            raise ValueError('genotype must have a locus without missing cells; use missing="mean"')
-        return genotype.loc[:, ~loci], count
-    empty = holes.all(0)
-    kept, holes = values[:, ~empty], holes[:, ~empty]
-    if not kept.shape[1]:
-        raise ValueError("genotype must have observed cells, got none in any locus")
-    means = np.where(holes, 0, kept).sum(0) / (~holes).sum(0)
-    filled = np.where(holes, means.astype(np.float32), kept)
-    return pd.DataFrame(filled, genotype.index, genotype.columns[~empty]), count
+    kept = ~lacking if missing == "drop" else ~holes.all(0)
+    if not kept.any():
+        raise ValueError(
+            f"genotype must have complete loci for missing={missing!r}, got missing cells in all "
+            f"{values.shape[1]}"
+        )
+    values, holes = values[:, kept], holes[:, kept]
+    if count and missing == "mean":
+        means = np.where(holes, 0, values).sum(0) / (~holes).sum(0)
+        values = np.where(holes, means.astype(np.float32), values)
+    return pd.DataFrame(values, genotype.index, genotype.columns[kept]), kept, count
