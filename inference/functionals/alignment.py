@@ -1,4 +1,4 @@
-"""Alignment of two covariance matrices, for instance of mutations (M) and of standing variation (G).
+"""Alignment of two covariance matrices, for instance M of mutations and G of standing variation.
 
 Each function takes matrices `(..., T, T)` that broadcast, so that draws give posteriors. The
 definitions are exact and tested, since programs differ in them:

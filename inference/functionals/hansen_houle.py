@@ -65,11 +65,11 @@ def check_covariance(matrix: ArrayLike, name: str = "G") -> Array:
             f"{name} must be positive definite, got the eigenvalue {eigenvalues.min():.4g}; "
             "drop redundant traits, or estimate it with a model that keeps it definite"
         )
-    return symmetric
+    return np.asarray(symmetric)
 
 
 def hansen_houle(
-    G: ArrayLike,  # noqa: N803
+    G: ArrayLike,
     beta: ArrayLike | None = None,
     draws: int = 10_000,
     seed: int = 0,
