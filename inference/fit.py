@@ -1,6 +1,7 @@
 """Fitting a formalization to a cohort: starts, screening of restarts, refinement, final ELBO."""
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,7 @@ from genomic_code.inference.posterior import Fit
 from genomic_code.inference.starts import is_random, starts
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.formalizations import resolve
-from genomic_code.spec.protocols import Data, Formalization
+from genomic_code.spec.protocols import Data, Formalization, Shape
 from genomic_code.spec.standardize import Scaler
 from genomic_code.spec.validate import one_of
 
@@ -76,6 +77,7 @@ def fit(
     cohort: Cohort,
     *,
     seed: int = 0,
+    given: Mapping[str, Tensor] | None = None,
     settings: Settings | None = None,
     progress: bool = True,
     **options: int | float | str,
@@ -86,6 +88,7 @@ def fit(
         formalization: A registry name or an instance.
         cohort: The data.
         seed: Seed of starts and draws; the same seed gives the same numbers.
+        given: Sites held at known values, in standard units, instead of being inferred.
         settings: How to optimise.
         progress: Whether to show a progress bar.
         **options: Fields of `Settings` to override, for instance `restarts=20`.
@@ -99,7 +102,7 @@ def fit(
     """
     everyone = np.ones((1, len(cohort)), bool)
     chosen = Settings(**{**vars(settings or Settings()), **options})  # type: ignore[arg-type]
-    return fit_folds(formalization, cohort, everyone, chosen, seed, progress)[0]
+    return fit_folds(formalization, cohort, everyone, chosen, seed, progress, given)[0]
 
 
 def fit_folds(
@@ -109,6 +112,7 @@ def fit_folds(
     settings: Settings,
     seed: int,
     progress: bool = True,
+    given: Mapping[str, Tensor] | None = None,
 ) -> list[Fit]:
     """Fits to several training sets `(F, N)` of one cohort, as one batched computation.
 
@@ -118,8 +122,10 @@ def fit_folds(
         DivergenceError: No restart of some fold reached a finite ELBO.
     """
     model = resolve(formalization)
-    size = len(cohort) * (cohort.sizes["trait"] + cohort.sizes["locus"])
-    probe = FlatModel(model, Scaler.fit(cohort).data(cohort).shape)
+    size = len(cohort) * max(cohort.sizes["trait"] * 4, cohort.sizes["locus"])
+    n = cohort.sizes
+    shape = Shape(n["individual"], n["locus"], n["covariate"], n["trait"])
+    probe = FlatModel(model, shape, given)
     random = any(is_random(site) for site in probe.sites)
     restarts = settings.restarts if random else 1
     together = max(1, MEMORY // max(size, 4 * restarts * probe.dim))
@@ -129,7 +135,9 @@ def fit_folds(
     with tqdm(total=batches * total, desc=model.name, disable=not progress, leave=False) as bar:
         for first in range(0, len(training), together):
             rows = training[first : first + together]
-            fits += fit_batch(model, cohort, rows, restarts, settings, seed + 1000 * first, bar)
+            fits += fit_batch(
+                model, cohort, rows, restarts, settings, seed + 1000 * first, bar, given
+            )
     return fits
 
 
@@ -141,20 +149,19 @@ def fit_batch(
     settings: Settings,
     seed: int,
     bar: tqdm,
+    given: Mapping[str, Tensor] | None = None,
 ) -> list[Fit]:
     """Fits to training sets that share one batch."""
     generator = torch.Generator().manual_seed(seed)
     scalers = [Scaler.fit(cohort, rows) for rows in training]
-    folds = [
-        scaler.data(cohort, rows) for scaler, rows in zip(scalers, training, strict=True)
-    ]
+    folds = [scaler.data(cohort, rows) for scaler, rows in zip(scalers, training, strict=True)]
     bases = rotations(model, folds, training)
     if bases is not None:
         folds = [
             fold._replace(genotype=basis.rotate(fold.genotype))
             for fold, basis in zip(folds, bases, strict=True)
         ]
-    flat = FlatModel(model, folds[0].shape)
+    flat = FlatModel(model, folds[0].shape, given)
     guide = MeanField()
     location = torch.stack([starts(flat, fold, restarts, generator) for fold in folds])
     state = State.start(guide.start(location))
@@ -166,9 +173,7 @@ def fit_batch(
         return capture(step, (*state, torch.tensor(0.0), noise, *data), settings.backend)
 
     start = recorded(state, 1)
-    state, screening = run(
-        start, state, data, settings.screening, settings.rate, 0, generator, bar
-    )
+    state, screening = run(start, state, data, settings.screening, settings.rate, 0, generator, bar)
     score, _ = estimate_elbo(flat, guide, state.parameters, data, 20, generator)
     best = choose_restarts(score, model.name)
     parameters = state.parameters.gather(
@@ -236,7 +241,8 @@ def rotations(
     if not model.rotatable:
         return None
     sites = FlatModel(model, folds[0].shape).sites
-    if any("locus" in site.dims and not site.isotropic for site in sites):
+    # Wired weights have one dimension of edges, such as `encoder_locus_edge`.
+    if any("locus" in " ".join(site.dims) and not site.isotropic for site in sites):
         return None
     bases = []
     for fold, rows in zip(folds, training, strict=True):

@@ -1,5 +1,6 @@
-"""Cohort: individuals with genotypes, environments and traits; validated once, labelled throughout."""
+"""Cohort: individuals with genotypes, environments and traits, validated and labelled."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from genomic_code.spec.tables import ROWS, Table, check_groups, validated
+from genomic_code.spec.tables import ROWS, Table, check_marks, validated
 
 __all__ = ["Cohort"]
 
@@ -21,6 +22,7 @@ class Cohort:
         environment: `(N, C)` covariates with additive effects in every formalization.
         error: `(N, T)` known measurement error, a standard deviation in units of the phenotype.
         groups: `(N,)` labels of family, lineage or environment, for folds that keep groups whole.
+        split: `(N,)` labels of a published split, such as train, validation and test.
         name: Name shown in tables and figures.
 
     Tables may be arrays or DataFrames; DataFrames keep their labels.
@@ -30,7 +32,11 @@ class Cohort:
     """
 
     dataset: xr.Dataset
-    """The validated tables with their labels; dimensions individual, locus, covariate, trait."""
+    """The validated tables with their labels; dimensions individual, locus, covariate, trait.
+
+    Further variables, coordinates and attributes (positions of loci, read depth, a citation, the
+    truth of a simulated cohort) may be added; `select`, `from_dataset` and netCDF files keep them.
+    """
     name: str
     """Name shown in tables and figures."""
 
@@ -41,6 +47,7 @@ class Cohort:
         environment: Table = None,
         error: Table = None,
         groups: ArrayLike | None = None,
+        split: ArrayLike | None = None,
         name: str = "cohort",
     ) -> None:
         given = {"genotype": genotype, "environment": environment}
@@ -49,8 +56,9 @@ class Cohort:
             key: (("individual", ROWS[key]), frame.to_numpy(np.float32))
             for key, frame in tables.items()
         }
-        if groups is not None:
-            data["groups"] = (("individual",), check_groups(groups, len(tables["genotype"])))
+        for key, marks in {"groups": groups, "split": split}.items():
+            if marks is not None:
+                data[key] = (("individual",), check_marks(key, marks, len(tables["genotype"])))
         labels = {ROWS[key]: frame.columns.astype(str) for key, frame in tables.items()}
         labels["individual"] = tables["genotype"].index.astype(str)
         self.dataset = xr.Dataset(data, labels)
@@ -80,6 +88,11 @@ class Cohort:
     def groups(self) -> xr.DataArray | None:
         """Group labels `(N,)`, if any."""
         return self.dataset.get("groups")
+
+    @property
+    def split(self) -> xr.DataArray | None:
+        """Parts of a published split `(N,)`, if any."""
+        return self.dataset.get("split")
 
     def __len__(self) -> int:
         return int(self.dataset.sizes["individual"])
@@ -121,5 +134,25 @@ class Cohort:
             if key not in dataset:
                 raise ValueError(f"dataset must have the variable {key!r}, got {list(dataset)}")
         tables = {key: dataset[key].to_pandas() for key in ROWS if key in dataset}
-        groups = dataset["groups"].values if "groups" in dataset else None
-        return Cohort(**tables, groups=groups, name=name)
+        marks = {key: dataset[key].values for key in ("groups", "split") if key in dataset}
+        cohort = Cohort(**tables, **marks, name=name)
+        further = dataset.drop_vars([*cohort.dataset.variables], errors="ignore")
+        cohort.dataset = cohort.dataset.assign(further.variables).assign_attrs(dataset.attrs)
+        return cohort
+
+    def to_netcdf(self, path: str | os.PathLike[str]) -> None:
+        """Write everything the cohort holds; `Cohort.read` gives it back exactly.
+
+        Raises:
+            ValueError: The file cannot be written; nothing is left half-written.
+        """
+        from genomic_code.spec.readers.netcdf import write_netcdf
+
+        write_netcdf(self, path)
+
+    @staticmethod
+    def read(path: str | os.PathLike[str], name: str | None = None) -> "Cohort":
+        """A cohort from a CSV, TSV, Parquet or netCDF file; see `readers.read`."""
+        from genomic_code.spec.readers import read
+
+        return read(path, name)

@@ -1,7 +1,8 @@
 """The part of the Pyro model that all formalizations share: weights, development, noise."""
 
+from typing import Any, cast
+
 import pyro
-import pyro.distributions as dist
 from torch import Tensor
 
 from genomic_code.spec.protocols import Data, Formalization
@@ -18,8 +19,8 @@ def run(formalization: Formalization, data: Data) -> Tensor:
     parameters = formalization.noise.parameters(data.shape)
     expected = formalization.develop(weights, data.genotype, data.environment)
     noise = formalization.noise.distribution(expected, parameters, data)
-    assert isinstance(noise, dist.Distribution)
     with pyro.plate("individuals", data.shape.individuals, dim=-1):
         masked = noise.mask(data.observed).to_event(1)
-        pyro.sample("phenotype", masked, obs=data.phenotype, infer={"dims": ("trait",)})
+        infer = cast(Any, {"dims": ("trait",)})
+        pyro.sample("phenotype", masked, obs=data.phenotype, infer=infer)
     return expected

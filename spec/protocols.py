@@ -9,6 +9,9 @@ A leading `...` in a shape stands for any number of batch dimensions (draws, res
 from collections.abc import Mapping
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
+import pyro.distributions as dist
+from numpy.typing import NDArray
 from torch import Tensor
 
 Weights = Mapping[str, Tensor]
@@ -61,12 +64,29 @@ class Prior(Protocol):
 class Noise(Protocol):
     """A measurement model: how traits scatter about what development expects."""
 
+    standardised: ClassVar[bool]
+    """Whether the phenotype is standardised; False for counts and categories, kept as they are."""
+
     def parameters(self, shape: Shape) -> Weights:
         """Sample the noise parameters from their priors."""
         ...
 
-    def distribution(self, expected: Tensor, parameters: Weights, data: Data) -> "object":
+    def distribution(
+        self, expected: Tensor, parameters: Weights, data: Data
+    ) -> dist.TorchDistribution:
         """Distribution of the phenotype, batch shape `(..., N, T)`, given expected traits."""
+        ...
+
+    def mean(self, expected: Tensor, parameters: Weights) -> Tensor:
+        """Mean of that distribution `(..., N, T)`; for standardised traits in trait sd."""
+        ...
+
+    def check(self, phenotype: NDArray[np.floating]) -> None:
+        """Refuse values of the phenotype `(N, T)` that the noise cannot give; NaN is missing.
+
+        Raises:
+            ValueError: A value has probability zero.
+        """
         ...
 
 
@@ -86,7 +106,11 @@ class Formalization(Protocol):
     rotatable: ClassVar[bool]
     """Whether development meets the genotype only in products `genotype @ W`, so that with
     independent normal priors over loci any orthogonal basis of the genotype is equivalent."""
-    noise: Noise
+
+    @property
+    def noise(self) -> Noise:
+        """Measurement model."""
+        ...
 
     def weights(self, shape: Shape) -> Weights:
         """Sample every genomic weight from its prior as Pyro sites; return them by name."""

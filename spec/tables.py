@@ -112,7 +112,7 @@ def finite(name: str, frame: pd.DataFrame) -> None:
     if len(bad):
         row, column = bad[0]
         raise ValueError(
-            f"{name} must be finite, got {frame.iat[row, column]} for individual "
+            f"{name} must be finite, got {frame.to_numpy()[row, column]} for individual "
             f"{frame.index[row]!r}, {ROWS[name]} {frame.columns[column]!r} "
             f"({len(bad)} such entries); impute or drop them"
         )
@@ -168,14 +168,14 @@ def check_error(error: pd.DataFrame, phenotype: pd.DataFrame) -> None:
     error.mask(phenotype.isna(), 0.0, inplace=True)
 
 
-def check_groups(groups: ArrayLike, individuals: int) -> NDArray[np.str_]:
-    """Groups as labels."""
-    labels = np.asarray(groups)
+def check_marks(name: str, marks: ArrayLike, individuals: int) -> NDArray[np.str_]:
+    """Groups or split as labels."""
+    labels = np.asarray(marks)
     if labels.shape != (individuals,):
         raise ValueError(
-            f"groups must have one label per individual: expected shape "
+            f"{name} must have one label per individual: expected shape "
             f"({individuals},), got {labels.shape}"
         )
     if pd.isna(labels).any():
-        raise ValueError("groups must have a label for every individual, got a missing one")
+        raise ValueError(f"{name} must have a label for every individual, got a missing one")
     return labels.astype(str)

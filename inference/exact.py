@@ -1,0 +1,151 @@
+"""Closed forms for linear-Gaussian formalizations: the polygenic posterior, and GBLUP.
+
+With traits correlated by G and noise independent, the expected traits of all cells are jointly
+normal given the hyperparameters, so their posterior is one Cholesky solve. GBLUP is the same for a
+single trait with variance components by restricted maximum likelihood (Patterson & Thompson 1971,
+doi:10.1093/biomet/58.3.545); it is the `ridge` baseline of every comparison.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from torch import Tensor
+
+from genomic_code.spec.cohort import Cohort
+from genomic_code.spec.protocols import Data
+from genomic_code.spec.standardize import Scaler
+
+__all__ = ["Normals", "gblup", "polygenic_posterior", "ridge_predictions"]
+
+LARGEST = 20_000
+"""Largest number of observed cells for the dense solve (3 GB)."""
+
+
+class Normals(NamedTuple):
+    """Independent statements about cells: a mean and a variance of the expected trait for each."""
+
+    mean: Tensor
+    """`(N, T)` in standard units."""
+    variance: Tensor
+    """`(N, T)` in squared standard units, noise excluded."""
+
+
+def polygenic_posterior(data: Data, genetic: Tensor, noise: Tensor) -> Normals:
+    """Exact posterior of the expected traits under `polygenic`, given its hyperparameters.
+
+    Args:
+        data: The cohort; cells that are not observed are predicted.
+        genetic: G `(T, T)`, covariance of the genetic values between traits.
+        noise: Noise standard deviation `(T,)`.
+
+    Raises:
+        ValueError: There are too many observed cells for a dense solve.
+    """
+    assert data.phenotype is not None
+    cells = int(data.observed.sum())
+    if cells > LARGEST:
+        raise ValueError(f"data must have at most {LARGEST} observed cells, got {cells}")
+    x, e = data.genotype.double(), data.environment.double()
+    n, traits = data.observed.shape
+    kinship = x @ x.mT / x.shape[-1]
+    # prior of the baseline: mean ~ N(0, 1), environment effects ~ N(0, 0.5)
+    shared = torch.ones(n, n, dtype=x.dtype) + 0.25 * e @ e.mT
+    eye = torch.eye(traits, dtype=x.dtype)
+    prior = torch.kron(kinship, genetic.double()) + torch.kron(shared, eye)
+    seen = data.observed.reshape(-1).nonzero()[:, 0]
+    variance = noise.double().square().expand(n, traits) + data.error.double().square()
+    covariance = prior[seen][:, seen] + variance.reshape(-1)[seen].diag()
+    factor = torch.linalg.cholesky(covariance)
+    half = torch.linalg.solve_triangular(factor, prior[seen], upper=False)
+    y = data.phenotype.double().reshape(-1)[seen, None]
+    mean = half.mT @ torch.linalg.solve_triangular(factor, y, upper=False)
+    left = prior.diagonal() - half.square().sum(0)
+    return Normals(mean.reshape(n, traits), left.reshape(n, traits))
+
+
+class GBLUP(NamedTuple):
+    """Prediction of one trait for all individuals."""
+
+    mean: NDArray[np.float64]
+    """`(N,)` in standard units."""
+    variance: NDArray[np.float64]
+    """`(N,)` predictive variance, noise included."""
+    heritability: float
+    """Share of the variance that the genotype explains, by REML."""
+
+
+def gblup(
+    kinship: NDArray[np.float64],
+    fixed: NDArray[np.float64],
+    phenotype: NDArray[np.float64],
+    observed: NDArray[np.bool_],
+) -> GBLUP:
+    """Best linear unbiased prediction of one trait, variance components by REML.
+
+    Args:
+        kinship: `(N, N)`, x x' / L.
+        fixed: `(N, C + 1)` covariates with a column of ones.
+        phenotype: `(N,)`; read where `observed`.
+        observed: `(N,)`.
+    """
+    y, f = phenotype[observed], fixed[observed]
+    k = kinship[np.ix_(observed, observed)]
+    q, _ = np.linalg.qr(f, mode="complete")
+    free = q[:, f.shape[1] :]
+    values, vectors = np.linalg.eigh(free.T @ k @ free)
+    values = values.clip(0)
+    scores = (vectors.T @ (free.T @ y)) ** 2
+    degrees = len(scores)
+
+    def deviance(logit: float) -> float:
+        share = 1 / (1 + math.exp(-logit))
+        spectrum = share * values + (1 - share)
+        return float(degrees * np.log((scores / spectrum).mean()) + np.log(spectrum).sum())
+
+    best = minimize_scalar(deviance, bounds=(-7.0, 7.0), method="bounded")
+    share = 1 / (1 + math.exp(-float(best.x)))
+    total = float((scores / (share * values + (1 - share))).mean())
+    covariance = total * (share * k + (1 - share) * np.eye(len(y)))
+    cross = total * share * kinship[:, observed]
+    solved = np.linalg.solve(covariance, np.column_stack([f, y, cross.T]))
+    c = f.shape[1]
+    information = f.T @ solved[:, :c]
+    effects = np.linalg.solve(information, f.T @ solved[:, c])
+    residual = solved[:, c] - solved[:, :c] @ effects
+    mean = fixed @ effects + cross @ residual
+    left = total * share * kinship.diagonal() - (cross * solved[:, c + 1 :].T).sum(1)
+    slack = fixed - cross @ solved[:, :c]
+    uncertain = (slack * np.linalg.solve(information, slack.T).T).sum(1)
+    return GBLUP(mean, left.clip(0) + uncertain + total * (1 - share), share)
+
+
+def ridge_predictions(
+    cohort: Cohort, training: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Prediction of every cell by GBLUP on the training rows, trait by trait.
+
+    Returns:
+        Log predictive density `(N, T)` of the observed cells, on the scale of
+        `Fit.log_predictive`, and predictive mean `(N, T)` in units of the phenotype.
+    """
+    scaler = Scaler.fit(cohort, training)
+    data = scaler.data(cohort)
+    x = data.genotype.double().numpy()
+    kinship = x @ x.T / x.shape[1]
+    fixed = np.column_stack([np.ones(len(x)), data.environment.double().numpy()])
+    assert data.phenotype is not None
+    phenotype, seen = data.phenotype.double().numpy(), data.observed.numpy()
+    fitted = [
+        gblup(kinship, fixed, phenotype[:, t], seen[:, t] & training)
+        for t in range(phenotype.shape[1])
+    ]
+    mean = np.column_stack([each.mean for each in fitted])
+    variance = np.column_stack([each.variance for each in fitted])
+    log_density = -0.5 * (np.log(2 * np.pi * variance) + (phenotype - mean) ** 2 / variance)
+    centre, spread = (moment.double().numpy() for moment in scaler.phenotype)
+    unit = np.nanstd(cohort.phenotype.values.astype(float), axis=0)
+    return np.where(seen, log_density + np.log(unit / spread), np.nan), mean * spread + centre

@@ -1,0 +1,82 @@
+"""Files: written whole or not at all, and read or refused with a reason."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["atomic", "existing", "reading", "sha256"]
+
+
+@contextmanager
+def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place once it is wholly written.
+
+    Raises:
+        ValueError: The folder is missing or cannot be written, or the disk is full.
+    """
+    target = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        os.close(handle)
+    except OSError as cause:
+        raise ValueError(
+            f"path must lie in a folder that can be written, got {str(target)!r} ({cause})"
+        ) from None
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(target)
+    except OSError as cause:
+        raise ValueError(f"path {str(target)!r} could not be written: {cause}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def existing(path: str | os.PathLike[str]) -> Path:
+    """The path, if it is a file with something in it.
+
+    Raises:
+        ValueError: It is missing, no file, empty or unreadable.
+    """
+    file = Path(path)
+    try:
+        if not file.exists():
+            raise ValueError(
+                f"path must be an existing file, got {str(file)!r}; check the spelling"
+            )
+        if not file.is_file():
+            raise ValueError(f"path must be a file, got {str(file)!r}, which is a folder")
+        with file.open("rb") as handle:
+            if not handle.read(1):
+                raise ValueError(f"path must be a file with content, got {str(file)!r}, empty")
+    except OSError as cause:
+        raise ValueError(f"path {str(file)!r} could not be read: {cause}") from None
+    return file
+
+
+@contextmanager
+def reading(path: Path, format: str) -> Iterator[None]:
+    """Turn whatever a file library raises on damaged content into one ValueError.
+
+    Raises:
+        ValueError: The block failed; the message names the file and the format.
+    """
+    try:
+        yield
+    except Exception as cause:
+        reason = " ".join(str(cause).split())[:300] or type(cause).__name__
+        raise ValueError(f"{str(path)!r} could not be read as {format}: {reason}") from cause
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
