@@ -1,8 +1,8 @@
 """The map f under posterior draws, bound to the population on which it is summarised."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -10,8 +10,7 @@ from torch import Tensor
 from genomic_code.inference.flat import compose, unvalidated
 from genomic_code.inference.posterior import Fit
 from genomic_code.spec.cohort import Cohort
-from genomic_code.spec.noise import Normal
-from genomic_code.spec.protocols import Formalization, Weights
+from genomic_code.spec.protocols import Data, Formalization, Weights
 from genomic_code.spec.standardize import Scaler
 
 __all__ = ["Map", "Posterior", "posterior_map"]
@@ -21,7 +20,7 @@ WORK = 2**22
 
 
 class Posterior(Protocol):
-    """What evolvability needs to know of a Fit, a Lineage or anything else with a posterior."""
+    """What is needed of a Fit, or of anything else with a posterior over the genomic weights."""
 
     @property
     def formalization(self) -> Formalization:
@@ -58,6 +57,8 @@ class Map:
     """Variance `(S, T)` of the traits of an individual about their expectation, if known."""
     unit: Tensor | float = 1.0
     """Size `(T,)` of a standard unit of each trait in the units of the results."""
+    labels: Mapping[str, list[str]] = field(default_factory=dict)
+    """Names along `locus`, `covariate` and `trait`, where they are known."""
 
     @property
     def draws(self) -> int:
@@ -106,6 +107,32 @@ class Map:
         with torch.no_grad():
             return int(self.select(slice(0, 1)).develop(self.genotype[:1]).shape[-1])
 
+    def names(self, dimension: str) -> list[str]:
+        """Labels along `locus`, `covariate` or `trait`; numbered where none were given."""
+        if dimension in self.labels:
+            return list(self.labels[dimension])
+        sizes = {"locus": self.loci, "covariate": int(self.environment.shape[-1])}
+        size = sizes[dimension] if dimension in sizes else self.trait_count
+        return [f"{dimension}_{i}" for i in range(size)]
+
+    def position(self, dimension: str, label: str | int) -> int:
+        """Index of a label, or of a position, along `locus`, `covariate` or `trait`.
+
+        Raises:
+            ValueError: There is none such.
+        """
+        names = self.names(dimension)
+        if isinstance(label, str):
+            if label not in names:
+                raise ValueError(
+                    f"{dimension} must be one of {len(names)} names such as "
+                    f"{', '.join(names[:3])}, got {label!r}"
+                )
+            return names.index(label)
+        if not -len(names) <= label < len(names):
+            raise ValueError(f"{dimension} must be below {len(names)}, got {label}")
+        return label % len(names)
+
 
 def posterior_map(
     posterior: Posterior, draws: int = 200, seed: int = 0, original_units: bool = False
@@ -120,21 +147,30 @@ def posterior_map(
     """
     data = posterior.scaler.data(posterior.cohort)
     noise = None
-    if isinstance(posterior, Fit):
-        sites = posterior.sites(posterior.flat_draws(draws, seed), seed)
-        weights, parameters = compose(posterior.formalization, sites, data.shape)
-        noise = noise_variance(posterior.formalization, parameters)
-    else:
-        weights = posterior.weights(draws, seed)
+    with torch.no_grad():
+        if isinstance(posterior, Fit):
+            sites = posterior.sites(posterior.flat_draws(draws, seed), seed)
+            weights, parameters = compose(posterior.formalization, sites, data.shape)
+            noise = noise_variance(posterior.formalization, parameters, data)
+        else:
+            weights = posterior.weights(draws, seed)
     unit = posterior.scaler.phenotype[1] if original_units else 1.0
     if noise is not None:
         noise = noise * torch.as_tensor(unit).square()
-    return Map(posterior.formalization, weights, data.genotype, data.environment, noise, unit)
+    labels = {
+        name: posterior.cohort.labels(name)
+        for name in ("locus", "covariate", "trait")
+        if posterior.cohort.sizes[name]
+    }
+    inputs = data.genotype, data.environment
+    return Map(posterior.formalization, weights, *inputs, noise, unit, labels)
 
 
-def noise_variance(formalization: Any, parameters: Weights) -> Tensor | None:
-    """Variance `(S, T)` of Normal noise, known measurement error aside; None for other noise."""
-    if not isinstance(formalization.noise, Normal):
+def noise_variance(formalization: Formalization, parameters: Weights, data: Data) -> Tensor | None:
+    """Variance `(S, T)` of continuous noise, known error aside; None where there is a link."""
+    if not formalization.noise.standardised:
         return None
+    one = Data(data.genotype[:1], data.environment[:1], None, data.observed[:1], data.error[:1] * 0)
     with unvalidated():
-        return parameters["noise_scale"].square()
+        noise = formalization.noise.distribution(torch.zeros_like(one.error), parameters, one)
+    return noise.variance[..., 0, :]

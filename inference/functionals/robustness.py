@@ -1,17 +1,17 @@
 """Robustness: how little the organism changes with mutations and with the environment.
 
-    mutational robustness     1 - E|f(x') - f(x)|^2 / (2 tr G), x' one mutation away from x.
-                              2 tr G is the mean squared difference between two individuals: 1 if
-                              no mutation matters, 0 if one is worth a change of individual.
-                              An additive map of L equal loci has about 1 - 1/L.
-    canalization              coefficient of variation over individuals of tr J Sigma J': 0 if all
-                              are equally sensitive to mutation, as in every additive map; large
-                              if some genotypes are buffered and others exposed.
-    roughness                 tr M / tr G: 1 for an additive map in linkage equilibrium, never
-                              less for normal genotypes (Poincare), larger the less smooth f is.
-    environmental robustness  share of V_G, plasticity of V_E and interaction of V_GE in the
-                              variance V_G + V_E + V_GE of the expected traits, with genotypes and
-                              environments combined at random.
+mutational robustness     1 - E|f(x') - f(x)|^2 / (2 tr G), x' one mutation away from x.
+                          2 tr G is the mean squared difference between two individuals: 1 if
+                          no mutation matters, 0 if one is worth a change of individual.
+                          An additive map of L equal loci has about 1 - 1/L.
+canalization              coefficient of variation over individuals of tr J Sigma J': 0 if all
+                          are equally sensitive to mutation, as in every additive map; large
+                          if some genotypes are buffered and others exposed.
+roughness                 tr M / tr G: 1 for an additive map in linkage equilibrium, never
+                          less for normal genotypes (Poincare), larger the less smooth f is.
+environmental robustness  share of V_G, plasticity of V_E and interaction of V_GE in the
+                          variance V_G + V_E + V_GE of the expected traits, with genotypes and
+                          environments combined at random.
 """
 
 from typing import NamedTuple
@@ -78,6 +78,4 @@ def reaction_norms(
     rest = (y - by_row - by_column + grand).square().sum((1, 2)) / ((rows - 1) * (columns - 1))
     between_rows = columns * (by_row - grand).square().sum((1, 2)) / (rows - 1)
     between_columns = rows * (by_column - grand).square().sum((1, 2)) / (columns - 1)
-    return ReactionNorms(
-        (between_rows - rest) / columns, (between_columns - rest) / rows, rest
-    )
+    return ReactionNorms((between_rows - rest) / columns, (between_columns - rest) / rows, rest)
