@@ -55,7 +55,8 @@ def table(name: str, values: Table) -> pd.DataFrame | None:
             )
         values = pd.DataFrame(array)
         values.columns = pd.Index([f"{ROWS[name]}_{i}" for i in range(array.shape[1])])
-    text = [str(c) for c in values.columns if not pd.api.types.is_numeric_dtype(values[c])]
+    kinds = zip(values.columns, values.dtypes, strict=True)
+    text = [str(column) for column, kind in kinds if not pd.api.types.is_numeric_dtype(kind)]
     if text:
         raise ValueError(f"{name} must hold numbers, got text in column {text[0]!r}")
     if min(values.shape) == 0 and not (name == "environment" and len(values)):
