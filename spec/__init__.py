@@ -5,7 +5,9 @@ from genomic_code.spec.card import card
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.formalizations import (
     FORMALIZATIONS,
+    Attractor,
     Blueprint,
+    Bottleneck,
     Conditional,
     Disentangled,
     Epistatic,
@@ -27,7 +29,9 @@ __all__ = [
     "ARD",
     "FORMALIZATIONS",
     "NOISES",
+    "Attractor",
     "Blueprint",
+    "Bottleneck",
     "Cohort",
     "Conditional",
     "Data",

@@ -71,8 +71,10 @@ class Epistatic:
     def __post_init__(self) -> None:
         positive_fields(self, "loci_per_trait", "pairs_per_trait")
         known_priors(self.prior, "effects", "pair_effects")
-        if self.paired_loci < 2:
-            raise ValueError(f"paired_loci must be at least 2, got {self.paired_loci}")
+        if not isinstance(self.paired_loci, int) or self.paired_loci < 2:
+            raise ValueError(
+                f"paired_loci must be an integer of at least 2, got {self.paired_loci}"
+            )
         chosen = tuple(int(locus) for locus in self.candidates)
         if chosen and (min(chosen) < 0 or len(chosen) < 2 or len(set(chosen)) < len(chosen)):
             raise ValueError(

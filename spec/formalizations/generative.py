@@ -81,9 +81,9 @@ class Generative:
     """Number of hidden units H of the tanh decoder; at least 1. Other decoders have none."""
     decoder: Literal["tanh", "linear", "gaussian_process"] = "tanh"
     """How latents become traits."""
-    frequencies: int = 100
-    """Number of frequencies M in the basis of the Gaussian process; at least 1. The error of its
-    kernel shrinks about as 1/M."""
+    frequencies: int = 128
+    """Number of frequencies M in the basis of the Gaussian process; at least 1. Its kernel errs by
+    0.02 at K = 3 (see `spec.fourier`), less with more; a power of 2 spreads them best."""
     prior: Mapping[str, Prior] = field(default_factory=dict)
     """Priors by name of the weights: those in `DECODERS`."""
     noise: Noise = Normal()
