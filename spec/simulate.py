@@ -21,6 +21,9 @@ __all__ = ["draw_genotype", "simulate"]
 
 Array = NDArray[np.float64]
 
+REDRAWS = 20
+"""Times that counts or categories are drawn for a trait in which all individuals are alike."""
+
 
 def simulate(
     formalization: str | Formalization = "generative",
@@ -161,9 +164,14 @@ def observe(
     """Phenotype `(N, T)` from the noise model, without the known error."""
     seen = torch.ones_like(genetic, dtype=torch.bool)
     data = Data(*inputs, None, seen, torch.zeros_like(genetic))
-    parameters = noise.parameters(data.shape)
     if not noise.standardised:
-        return noise.distribution(genetic + additive, parameters, data).sample()
+        phenotype = torch.zeros_like(genetic)
+        for _ in range(REDRAWS):
+            drawn = noise.distribution(genetic + additive, noise.parameters(data.shape), data)
+            flat = phenotype.amax(0) == phenotype.amin(0)
+            phenotype = torch.where(flat, drawn.sample().to(phenotype.dtype), phenotype)
+        return phenotype
+    parameters = noise.parameters(data.shape)
     residual = noise.distribution(torch.zeros_like(genetic), parameters, data).sample()
     residual = residual - residual.mean(0)
     scale = (1 - genetic.var(0, correction=0)).clamp(min=0).sqrt() / residual.std(0, correction=0)

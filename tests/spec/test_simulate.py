@@ -129,6 +129,13 @@ def test_every_noise(noise):
     np.testing.assert_allclose(cohort.dataset["truth"].values.var(0), wanted, rtol=1e-4)
 
 
+@pytest.mark.parametrize("noise", ["poisson", "bernoulli", "ordinal"])
+def test_every_trait_varies(noise):
+    hypothesis = replace(Factor(), noise=NOISES[noise]())
+    cohort = simulate(hypothesis, individuals=25, loci=10, traits=40, seed=4)
+    assert (np.ptp(cohort.phenotype.values, axis=0) > 0).all()
+
+
 def test_heavy_tails_show():
     normal = simulate(Null(), individuals=4000, traits=6, environments=0).phenotype.values
     heavy = simulate(
