@@ -40,7 +40,7 @@ def test_knock_out_of_an_edge_moves_one_trait(additive):
 
 
 def test_knock_out_of_all_canonical_latents_leaves_no_variance():
-    f = prior_map("generative")
+    f = prior_map("generative", covariates=0)
     changed = f
     for _ in range(3):
         changed = without_latent(changed, 0)
