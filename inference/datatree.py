@@ -102,7 +102,7 @@ def predictive(fit: Fit, draws: int) -> NDArray[np.float32]:
     centre, scale = fit.scaler.phenotype
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(fit.seed)
-        parts = [batch.noise.sample() for batch in fit.batches(draws, None, None)]
+        parts = [batch.noise.sample() for batch in fit.batches(draws)]
     values: NDArray[np.float32] = (torch.cat(parts) * scale + centre).float().numpy()
     return values[None]
 
@@ -113,7 +113,7 @@ def log_likelihood(fit: Fit, draws: int) -> NDArray[np.float64]:
     seen = torch.from_numpy(~np.isnan(fit.cohort.phenotype.values))
     parts = [
         torch.where(seen, batch.noise.log_prob(phenotype), 0.0).double().sum(-1)
-        for batch in fit.batches(draws, None, None)
+        for batch in fit.batches(draws)
     ]
     return torch.cat(parts).numpy()[None]
 

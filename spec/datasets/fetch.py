@@ -92,7 +92,7 @@ def checked(record: Record, file: File, path: Path, remedy: str) -> Path:
         ) from None
     if found != file.sha256:
         raise ValueError(
-            f"data set {record.name!r}: the file {str(path)!r} must have the SHA-256 "
+            f"data set {record.name!r}: the file {path.name!r} must have the SHA-256 "
             f"{file.sha256[:12]}..., got {found[:12]}...; {remedy}"
         )
     return path
