@@ -19,7 +19,7 @@ from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.protocols import Data
 from genomic_code.spec.standardize import Scaler
 
-__all__ = ["Normals", "gblup", "polygenic_posterior", "ridge_log_predictive"]
+__all__ = ["Normals", "gblup", "polygenic_posterior", "ridge_predictions"]
 
 LARGEST = 20_000
 """Largest number of observed cells for the dense solve (3 GB)."""
@@ -123,11 +123,14 @@ def gblup(
     return GBLUP(mean, left.clip(0) + uncertain + total * (1 - share), share)
 
 
-def ridge_log_predictive(cohort: Cohort, training: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Log predictive density `(N, T)` of every observed cell under GBLUP, trait by trait.
+def ridge_predictions(
+    cohort: Cohort, training: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Prediction of every cell by GBLUP on the training rows, trait by trait.
 
-    In nats, of the phenotype in units of its standard deviation over the cohort; the same scale
-    as `Fit.log_predictive`. NaN where the phenotype is missing.
+    Returns:
+        Log predictive density `(N, T)` of the observed cells, on the scale of
+        `Fit.log_predictive`, and predictive mean `(N, T)` in units of the phenotype.
     """
     scaler = Scaler.fit(cohort, training)
     data = scaler.data(cohort)
@@ -136,15 +139,13 @@ def ridge_log_predictive(cohort: Cohort, training: NDArray[np.bool_]) -> NDArray
     fixed = np.column_stack([np.ones(len(x)), data.environment.double().numpy()])
     assert data.phenotype is not None
     phenotype, seen = data.phenotype.double().numpy(), data.observed.numpy()
-    error = data.error.double().numpy()
-    out = np.full(phenotype.shape, np.nan)
-    for t in range(phenotype.shape[1]):
-        fitted = gblup(kinship, fixed, phenotype[:, t], seen[:, t] & training)
-        # measurement errors enter the noise on average in the fit; here in full where larger
-        variance = np.maximum(fitted.variance, error[:, t] ** 2)
-        log_density = -0.5 * (
-            np.log(2 * np.pi * variance) + (phenotype[:, t] - fitted.mean) ** 2 / variance
-        )
-        out[:, t] = np.where(seen[:, t], log_density, np.nan)
+    fitted = [
+        gblup(kinship, fixed, phenotype[:, t], seen[:, t] & training)
+        for t in range(phenotype.shape[1])
+    ]
+    mean = np.column_stack([each.mean for each in fitted])
+    variance = np.column_stack([each.variance for each in fitted])
+    log_density = -0.5 * (np.log(2 * np.pi * variance) + (phenotype - mean) ** 2 / variance)
+    centre, spread = (moment.double().numpy() for moment in scaler.phenotype)
     unit = np.nanstd(cohort.phenotype.values.astype(float), axis=0)
-    return out + np.log(unit) - scaler.phenotype[1].double().log().numpy()
+    return np.where(seen, log_density + np.log(unit / spread), np.nan), mean * spread + centre

@@ -60,13 +60,17 @@ class FlatModel:
     Args:
         formalization: The Pyro model.
         shape: Sizes of the cohort.
+        given: Sites held at these values instead of being inferred.
 
     Raises:
         ValueError: The model holds what has no flat density: `pyro.param`, or discrete latents.
     """
 
-    def __init__(self, formalization: Formalization, shape: Shape) -> None:
+    def __init__(
+        self, formalization: Formalization, shape: Shape, given: Mapping[str, Tensor] | None = None
+    ) -> None:
         self.formalization = formalization
+        self.given = dict(given or {})
         self.shape = shape
         with pyro.poutine.block(), torch.no_grad(), torch.random.fork_rng(devices=[]):
             trace = poutine.trace(formalization).get_trace(blank(shape))
@@ -78,6 +82,9 @@ class FlatModel:
                     f"formalization must have no pyro.param, got {name!r}; give it a prior"
                 )
             if node["type"] != "sample" or node["is_observed"] or subsample(node):
+                continue
+            if name in self.given:
+                check_given(name, self.given[name], node["value"])
                 continue
             if node["fn"].support.is_discrete:
                 raise ValueError(
@@ -95,6 +102,10 @@ class FlatModel:
                      isotropic, is_real(node["fn"].support), node["fn"])
             )  # fmt: skip
         self.dim = stop
+        unknown = sorted(set(self.given) - set(trace.nodes))
+        if unknown:
+            names = [site.name for site in self.sites]
+            raise ValueError(f"given must name sites of the model {names}, got {unknown[0]!r}")
 
     def unpack(self, flat: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """Constrained values by site, and the log determinant `(...)` of the change of variables."""
@@ -107,7 +118,7 @@ class FlatModel:
                 continue
             change = site.transform.log_abs_det_jacobian(free, value)
             log_det = log_det + change.reshape(*lead, -1).sum(-1)
-        return values, log_det
+        return values | self.given, log_det
 
     def log_joint(self, flat: Tensor, data: Data) -> Tensor:
         """`log p(phenotype, sites) + log |d sites / d flat|`, shape `(...)`, in nats."""
@@ -127,10 +138,6 @@ class FlatModel:
                 )
         return total
 
-    def compose(self, values: Mapping[str, Tensor], shape: Shape) -> tuple[Weights, Weights]:
-        """Genomic weights and noise parameters that the formalization makes of site values."""
-        return compose(self.formalization, values, shape)
-
 
 def compose(
     formalization: Formalization, values: Mapping[str, Tensor], shape: Shape
@@ -138,6 +145,14 @@ def compose(
     """Genomic weights and noise parameters that the formalization makes of site values."""
     with unvalidated(), poutine.block(), poutine.condition(data=dict(values)):
         return formalization.weights(shape), formalization.noise.parameters(shape)
+
+
+def check_given(name: str, value: Tensor, example: Tensor) -> None:
+    """Refuse a given value of the wrong shape."""
+    if value.shape != example.shape:
+        raise ValueError(
+            f"given[{name!r}] must have shape {tuple(example.shape)}, got {tuple(value.shape)}"
+        )
 
 
 def is_real(support: constraints.Constraint) -> bool:

@@ -16,8 +16,10 @@ import torch
 from torch import Tensor
 
 from genomic_code.spec.protocols import Prior, Shape, Weights
+from genomic_code.spec.validate import one_of, positive_fields
 
 __all__ = [
+    "ARD",
     "Dense",
     "Horseshoe",
     "baseline",
@@ -50,12 +52,42 @@ class Dense:
     """Standard deviation of a weight; positive."""
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.scale) and self.scale > 0):
-            raise ValueError(f"scale must be positive and finite, got {self.scale}")
+        positive_fields(self, "scale")
 
     def __call__(self, name: str, sizes: Sizes) -> Tensor:
         """Weights of shape `(..., *sizes)`."""
         return self.scale * sample(name, dist.Normal(0.0, 1.0), sizes, isotropic=True)
+
+
+@dataclass(frozen=True)
+class ARD:
+    """Automatic relevance determination: what the data do not need is switched off together.
+
+        w_ij = scale r_i z_ij,   z ~ Normal(0, 1),   r ~ HalfNormal(1)
+
+    One relevance r for every row (locus, latent, hidden unit), or for every entry of the dimension
+    named by `over`. MacKay 1992, doi:10.1162/neco.1992.4.3.448; Neal 1996,
+    doi:10.1007/978-1-4612-0745-0.
+    """
+
+    scale: float = 1.0
+    """Standard deviation of a weight of relevance 1; positive."""
+    over: str | None = None
+    """Dimension with one relevance an entry, for instance `latent`; by default the rows."""
+
+    def __post_init__(self) -> None:
+        positive_fields(self, "scale")
+
+    def __call__(self, name: str, sizes: Sizes) -> Tensor:
+        """Weights of shape `(..., *sizes)`."""
+        names = list(sizes)
+        over = names[0] if self.over is None else one_of("over", self.over, names)
+        place = names.index(over)
+        # Relevances of other dimensions leave the loci exchangeable under rotation.
+        weights = sample(name, dist.Normal(0.0, 1.0), sizes, isotropic=place > 0)
+        relevance = sample(f"{name}_relevance", dist.HalfNormal(1.0), {over: sizes[over]})
+        others = [(None,) * count for count in (place, len(names) - 1 - place)]
+        return self.scale * weights * relevance[(..., *others[0], slice(None), *others[1])]
 
 
 @dataclass(frozen=True)
@@ -74,9 +106,7 @@ class Horseshoe:
     """Scale of the inverse-gamma prior of the squared slab width c^2; positive."""
 
     def __post_init__(self) -> None:
-        for field in ("tau", "slab"):
-            if not getattr(self, field) > 0:
-                raise ValueError(f"{field} must be positive, got {getattr(self, field)}")
+        positive_fields(self, "tau", "slab")
 
     def __call__(self, name: str, sizes: Sizes) -> Tensor:
         """Weights of shape `(..., *sizes)`."""

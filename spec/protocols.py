@@ -9,7 +9,9 @@ A leading `...` in a shape stands for any number of batch dimensions (draws, res
 from collections.abc import Mapping
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
 import pyro.distributions as dist
+from numpy.typing import NDArray
 from torch import Tensor
 
 Weights = Mapping[str, Tensor]
@@ -73,6 +75,18 @@ class Noise(Protocol):
         self, expected: Tensor, parameters: Weights, data: Data
     ) -> dist.TorchDistribution:
         """Distribution of the phenotype, batch shape `(..., N, T)`, given expected traits."""
+        ...
+
+    def mean(self, expected: Tensor, parameters: Weights) -> Tensor:
+        """Mean of that distribution `(..., N, T)`; for standardised traits in trait sd."""
+        ...
+
+    def check(self, phenotype: NDArray[np.floating]) -> None:
+        """Refuse values of the phenotype `(N, T)` that the noise cannot give; NaN is missing.
+
+        Raises:
+            ValueError: A value has probability zero.
+        """
         ...
 
 

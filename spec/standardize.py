@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from genomic_code.spec.cohort import Cohort
-from genomic_code.spec.protocols import Data
+from genomic_code.spec.protocols import Data, Noise
 
 __all__ = ["Scaler"]
 
@@ -21,15 +21,31 @@ class Scaler(NamedTuple):
     environment: tuple[Tensor, Tensor]
     """Mean and standard deviation, each `(C,)`."""
     phenotype: tuple[Tensor, Tensor]
-    """Mean and standard deviation of the observed cells, each `(T,)`."""
+    """Mean and standard deviation of the observed cells, each `(T,)`; 0 and 1 where the noise model
+    takes the phenotype as it is."""
 
     @classmethod
-    def fit(cls, cohort: Cohort, rows: NDArray[np.bool_] | None = None) -> "Scaler":
+    def fit(
+        cls, cohort: Cohort, rows: NDArray[np.bool_] | None = None, noise: Noise | None = None
+    ) -> "Scaler":
         """Standardisation of the rows selected by the boolean mask `rows`, by default all.
 
+        Args:
+            cohort: The individuals.
+            rows: Training rows.
+            noise: Measurement model; by default one of continuous traits.
+
         Raises:
-            ValueError: A trait has no two different observed values among the rows.
+            ValueError: A trait has no two different observed values among the rows, or the noise
+                model cannot give the phenotype or knows no measurement error.
         """
+        if noise is not None:
+            noise.check(cohort.phenotype.values)
+            if cohort.error is not None and not noise.standardised:
+                raise ValueError(
+                    f"error must be None with {type(noise).__name__} noise, which has no "
+                    "measurement error besides its own"
+                )
         keep = np.ones(len(cohort), bool) if rows is None else rows
         phenotype = cohort.phenotype.values[keep].astype(np.float64)
         counts = (~np.isnan(phenotype)).sum(0)
@@ -41,6 +57,8 @@ class Scaler(NamedTuple):
                 f"phenotype must vary in every trait among the training rows, trait "
                 f"{cohort.labels('trait')[flat[0]]!r} does not; use fewer folds or drop the trait"
             )
+        if noise is not None and not noise.standardised:
+            centre, spread = np.zeros_like(centre), np.ones_like(spread)
         return cls(
             moments(cohort.genotype.values[keep]),
             moments(covariates(cohort)[keep]),

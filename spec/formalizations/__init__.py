@@ -1,21 +1,41 @@
 """The competing hypotheses, one file each, and the one registry of them."""
 
 from genomic_code.spec.formalizations.blueprint import Blueprint
+from genomic_code.spec.formalizations.conditional import Conditional
+from genomic_code.spec.formalizations.disentangled import Disentangled
+from genomic_code.spec.formalizations.epistatic import Epistatic
 from genomic_code.spec.formalizations.factor import Factor
 from genomic_code.spec.formalizations.generative import Generative
 from genomic_code.spec.formalizations.null import Null
 from genomic_code.spec.formalizations.polygenic import Polygenic
+from genomic_code.spec.formalizations.program import Program
 from genomic_code.spec.protocols import Formalization
 from genomic_code.spec.validate import one_of
 
-__all__ = ["FORMALIZATIONS", "Blueprint", "Factor", "Generative", "Null", "Polygenic", "resolve"]
+__all__ = [
+    "FORMALIZATIONS",
+    "Blueprint",
+    "Conditional",
+    "Disentangled",
+    "Epistatic",
+    "Factor",
+    "Generative",
+    "Null",
+    "Polygenic",
+    "Program",
+    "resolve",
+]
 
 FORMALIZATIONS: dict[str, type[Formalization]] = {
     "null": Null,
     "factor": Factor,
     "blueprint": Blueprint,
     "polygenic": Polygenic,
+    "epistatic": Epistatic,
+    "program": Program,
     "generative": Generative,
+    "disentangled": Disentangled,
+    "conditional": Conditional,
 }
 """Every formalization by name, simplest first."""
 

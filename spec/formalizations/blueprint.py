@@ -23,6 +23,7 @@ from genomic_code.spec.model import run
 from genomic_code.spec.noise import Normal
 from genomic_code.spec.priors import Horseshoe, baseline, baseline_traits, choose
 from genomic_code.spec.protocols import Data, Noise, Prior, Shape, Weights
+from genomic_code.spec.validate import known_priors, positive_fields
 
 __all__ = ["Blueprint"]
 
@@ -43,8 +44,8 @@ class Blueprint:
     """Measurement model."""
 
     def __post_init__(self) -> None:
-        if not self.loci_per_trait > 0:
-            raise ValueError(f"loci_per_trait must be positive, got {self.loci_per_trait}")
+        positive_fields(self, "loci_per_trait")
+        known_priors(self.prior, "effects")
 
     def weights(self, shape: Shape) -> dict[str, Tensor]:
         """`effects` (L, T), in trait sd per genotype sd, besides the baseline."""

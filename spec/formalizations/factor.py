@@ -25,7 +25,7 @@ from genomic_code.spec.model import run
 from genomic_code.spec.noise import Normal
 from genomic_code.spec.priors import Dense, baseline, baseline_traits, choose, trait_scale
 from genomic_code.spec.protocols import Data, Noise, Prior, Shape, Weights
-from genomic_code.spec.validate import at_least_one
+from genomic_code.spec.validate import at_least_one, known_priors
 
 __all__ = ["Factor"]
 
@@ -47,6 +47,7 @@ class Factor:
 
     def __post_init__(self) -> None:
         at_least_one(self, "latents")
+        known_priors(self.prior, "encoder", "decoder")
 
     def weights(self, shape: Shape) -> dict[str, Tensor]:
         """`encoder` (L, K) and `decoder` (K, T), besides the baseline."""

@@ -31,6 +31,7 @@ from genomic_code.spec.priors import (
     trait_scale,
 )
 from genomic_code.spec.protocols import Data, Noise, Prior, Shape, Weights
+from genomic_code.spec.validate import known_priors, positive_fields
 
 __all__ = ["Polygenic"]
 
@@ -51,8 +52,8 @@ class Polygenic:
     """Measurement model."""
 
     def __post_init__(self) -> None:
-        if not self.concentration > 0:
-            raise ValueError(f"concentration must be positive, got {self.concentration}")
+        positive_fields(self, "concentration")
+        known_priors(self.prior, "effects")
 
     def weights(self, shape: Shape) -> dict[str, Tensor]:
         """`effects` (L, T), in trait sd per genotype sd, besides the baseline."""

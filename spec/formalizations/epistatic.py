@@ -1,0 +1,121 @@
+"""Epistatic: direct encoding with pairwise interactions of loci, and no latents.
+
+    eta_n = mu + E_n D + x_n B + sum_{(i,j) in P} x_ni x_nj C_ij
+    B_lt, C_ijt ~ regularised horseshoe as in `blueprint`, each with its own global scale
+    tau0 = p0 / (number - p0) / sqrt(N),   p0 loci and q0 pairs a trait
+
+P holds all pairs of up to `paired_loci` loci. With L at most that (100 loci: 4,950 pairs) these are
+all pairs there are. Above it P cannot be exhaustive (10,000 loci: 50 million pairs) and is fixed
+beforehand: the pairs of `paired_loci` columns evenly spaced over the genotype, which along a map of
+linked markers tag every region against every other; or of `candidates` that you name. Neither looks
+at the phenotype: candidates chosen by it belong to the training rows only.
+
+In the code B is `effects`, C is `pair_effects` and P is `pairs(L)`.
+
+Source: Cockerham 1954 (additive-by-additive epistasis), doi:10.1093/genetics/39.6.859; Piironen &
+Vehtari 2017, doi:10.1214/17-EJS1337SI.
+Claims: nonlinear, but loci meet each other directly, pair by pair. The control that separates
+"nonlinear" from "latent".  Rivals: `generative` says that interactions run through few latents.
+Special case: C = 0 is `blueprint`, prior included.  Refuted by: latents that predict unseen
+combinations better; a map in which additive effects do as well.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from genomic_code.spec.formalizations.blueprint import Blueprint
+from genomic_code.spec.linear import project
+from genomic_code.spec.model import run
+from genomic_code.spec.noise import Normal
+from genomic_code.spec.priors import Horseshoe, choose
+from genomic_code.spec.protocols import Data, Noise, Prior, Shape, Weights
+from genomic_code.spec.validate import known_priors, positive_fields
+
+__all__ = ["Epistatic"]
+
+
+@dataclass(frozen=True)
+class Epistatic:
+    """Sparse additive effects and sparse effects of pairs of loci."""
+
+    name: ClassVar[str] = "epistatic"
+    complexity: ClassVar[int] = 4
+    rotatable: ClassVar[bool] = False
+
+    loci_per_trait: float = 8.0
+    """Prior guess p0 of the number of causal loci of a trait; positive, taken as at most L/2."""
+    pairs_per_trait: float = 8.0
+    """Prior guess q0 of the number of causal pairs of a trait; positive, at most half of them."""
+    paired_loci: int = 100
+    """Number M of loci that form pairs, evenly spaced over the genotype; at least 2, all if M >= L.
+    Cost and memory grow as M^2 N: 4,950 pairs at 100."""
+    candidates: tuple[int, ...] = ()
+    """Positions (from 0) of the loci that form pairs, instead of evenly spaced ones; all different,
+    at least 2. Empty: evenly spaced."""
+    prior: Mapping[str, Prior] = field(default_factory=dict)
+    """Priors by name of the weights: `effects`, `pair_effects`."""
+    noise: Noise = Normal()
+    """Measurement model."""
+
+    def __post_init__(self) -> None:
+        positive_fields(self, "loci_per_trait", "pairs_per_trait")
+        known_priors(self.prior, "effects", "pair_effects")
+        if self.paired_loci < 2:
+            raise ValueError(f"paired_loci must be at least 2, got {self.paired_loci}")
+        chosen = tuple(int(locus) for locus in self.candidates)
+        if chosen and (min(chosen) < 0 or len(chosen) < 2 or len(set(chosen)) < len(chosen)):
+            raise ValueError(
+                f"candidates must be at least 2 different positions from 0, got {self.candidates}"
+            )
+        object.__setattr__(self, "candidates", chosen)
+
+    @property
+    def additive(self) -> Blueprint:
+        """The `blueprint` formalization that this one becomes without pair effects."""
+        prior = {name: self.prior[name] for name in ("effects",) if name in self.prior}
+        return Blueprint(loci_per_trait=self.loci_per_trait, prior=prior)
+
+    def pairs(self, loci: int) -> Tensor:
+        """The pairs P `(2, number of pairs)`: positions of the two loci of each.
+
+        Raises:
+            ValueError: A candidate is not among the loci.
+        """
+        if self.candidates and max(self.candidates) >= loci:
+            raise ValueError(
+                f"candidates must be positions below the number of loci {loci}, "
+                f"got {max(self.candidates)}"
+            )
+        spaced = torch.linspace(0, loci - 1, min(self.paired_loci, loci)).round().long()
+        chosen = torch.tensor(self.candidates) if self.candidates else spaced
+        first, second = torch.triu_indices(len(chosen), len(chosen), offset=1)
+        return torch.stack((chosen[first], chosen[second]))
+
+    def weights(self, shape: Shape) -> dict[str, Tensor]:
+        """`effects` (L, T) and, from 2 loci on, `pair_effects` (P, T), besides the baseline."""
+        weights = self.additive.weights(shape)
+        number = self.pairs(shape.loci).shape[-1]
+        if number:
+            causal = min(self.pairs_per_trait, number / 2)
+            tau0 = causal / (number - causal) / math.sqrt(shape.individuals)
+            prior = choose(self.prior, "pair_effects", Horseshoe(6 * tau0))
+            weights["pair_effects"] = prior("pair_effects", {"pair": number, "trait": shape.traits})
+        return weights
+
+    def develop(self, weights: Weights, genotype: Tensor, environment: Tensor) -> Tensor:
+        """Expected traits `(..., N, T)`."""
+        expected = self.additive.develop(weights, genotype, environment)
+        if "pair_effects" not in weights:
+            return expected
+        first, second = self.pairs(genotype.shape[-1]).to(genotype.device)
+        products = genotype.index_select(-1, first) * genotype.index_select(-1, second)
+        return expected + project(products, weights["pair_effects"])
+
+    def __call__(self, data: Data) -> Tensor:
+        """Run the Pyro model."""
+        return run(self, data)

@@ -1,0 +1,91 @@
+"""Noise of continuous traits, which are standardised."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pyro.distributions as dist
+from numpy.typing import NDArray
+from torch import Tensor
+
+from genomic_code.spec.priors import sample
+from genomic_code.spec.protocols import Data, Shape, Weights
+
+__all__ = ["Normal", "StudentT"]
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Normal noise, with a known measurement error where the cohort has one.
+
+        Y_nt ~ Normal(eta_nt, sqrt(sigma_t^2 + error_nt^2)),   sigma_t ~ LogNormal(-0.5, 0.5)
+
+    Sites: sigma noise_scale
+    """
+
+    standardised: ClassVar[bool] = True
+
+    def parameters(self, shape: Shape) -> dict[str, Tensor]:
+        """`noise_scale` `(..., T)`, standard deviation in trait sd."""
+        return {"noise_scale": noise_scale(shape)}
+
+    def distribution(
+        self, expected: Tensor, parameters: Weights, data: Data
+    ) -> dist.TorchDistribution:
+        """Normal of batch shape `(..., N, T)`."""
+        return dist.Normal(expected, with_error(parameters["noise_scale"], data))
+
+    def mean(self, expected: Tensor, parameters: Weights) -> Tensor:
+        """The expected traits themselves."""
+        return expected
+
+    def check(self, phenotype: NDArray[np.floating]) -> None:
+        """Any number will do."""
+
+
+@dataclass(frozen=True)
+class StudentT:
+    """Heavy-tailed noise: outliers pull less.
+
+        Y_nt ~ StudentT(nu_t, eta_nt, sqrt(sigma_t^2 + error_nt^2)),  sigma_t ~ LogNormal(-0.5, 0.5)
+        nu_t = 2 + kappa_t,  kappa_t ~ Gamma(2, 0.1)
+
+    The variance, sigma^2 nu / (nu - 2), is finite. A known error widens the scale, which is exact
+    only for large nu.
+
+    Sites: sigma noise_scale; kappa noise_tail
+    """
+
+    standardised: ClassVar[bool] = True
+
+    def parameters(self, shape: Shape) -> dict[str, Tensor]:
+        """`noise_scale` and `noise_freedom` (degrees of freedom), each `(..., T)`."""
+        tail = sample("noise_tail", dist.Gamma(2.0, 0.1), {"trait": shape.traits})
+        return {"noise_scale": noise_scale(shape), "noise_freedom": 2 + tail}
+
+    def distribution(
+        self, expected: Tensor, parameters: Weights, data: Data
+    ) -> dist.TorchDistribution:
+        """Student-t of batch shape `(..., N, T)`."""
+        freedom = parameters["noise_freedom"][..., None, :]
+        noise: dist.TorchDistribution = dist.StudentT(
+            freedom, expected, with_error(parameters["noise_scale"], data)
+        )
+        return noise
+
+    def mean(self, expected: Tensor, parameters: Weights) -> Tensor:
+        """The expected traits themselves."""
+        return expected
+
+    def check(self, phenotype: NDArray[np.floating]) -> None:
+        """Any number will do."""
+
+
+def noise_scale(shape: Shape) -> Tensor:
+    """Standard deviation `(..., T)` in trait sd."""
+    return sample("noise_scale", dist.LogNormal(-0.5, 0.5), {"trait": shape.traits})
+
+
+def with_error(scale: Tensor, data: Data) -> Tensor:
+    """Noise and known error together `(..., N, T)`."""
+    return (scale.square()[..., None, :] + data.error.square()).sqrt()
