@@ -1,10 +1,13 @@
 """What is claimed: cohorts, priors and the competing hypotheses as Pyro models."""
 
 from genomic_code.spec import datasets, readers
+from genomic_code.spec.card import card
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.formalizations import (
     FORMALIZATIONS,
+    Attractor,
     Blueprint,
+    Bottleneck,
     Conditional,
     Disentangled,
     Epistatic,
@@ -15,6 +18,8 @@ from genomic_code.spec.formalizations import (
     Program,
     resolve,
 )
+from genomic_code.spec.noise import NOISES
+from genomic_code.spec.predictive import plot_explained, prior_predictive
 from genomic_code.spec.priors import ARD, Dense, Horseshoe
 from genomic_code.spec.protocols import Data, Formalization, Shape
 from genomic_code.spec.simulate import simulate
@@ -23,7 +28,10 @@ from genomic_code.spec.wiring import Wired
 __all__ = [
     "ARD",
     "FORMALIZATIONS",
+    "NOISES",
+    "Attractor",
     "Blueprint",
+    "Bottleneck",
     "Cohort",
     "Conditional",
     "Data",
@@ -39,7 +47,10 @@ __all__ = [
     "Program",
     "Shape",
     "Wired",
+    "card",
     "datasets",
+    "plot_explained",
+    "prior_predictive",
     "readers",
     "resolve",
     "simulate",

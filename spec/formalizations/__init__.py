@@ -1,6 +1,8 @@
 """The competing hypotheses, one file each, and the one registry of them."""
 
+from genomic_code.spec.formalizations.attractor import Attractor
 from genomic_code.spec.formalizations.blueprint import Blueprint
+from genomic_code.spec.formalizations.bottleneck import Bottleneck
 from genomic_code.spec.formalizations.conditional import Conditional
 from genomic_code.spec.formalizations.disentangled import Disentangled
 from genomic_code.spec.formalizations.epistatic import Epistatic
@@ -14,7 +16,9 @@ from genomic_code.spec.validate import one_of
 
 __all__ = [
     "FORMALIZATIONS",
+    "Attractor",
     "Blueprint",
+    "Bottleneck",
     "Conditional",
     "Disentangled",
     "Epistatic",
@@ -35,7 +39,9 @@ FORMALIZATIONS: dict[str, type[Formalization]] = {
     "program": Program,
     "generative": Generative,
     "disentangled": Disentangled,
+    "attractor": Attractor,
     "conditional": Conditional,
+    "bottleneck": Bottleneck,
 }
 """Every formalization by name, simplest first."""
 
