@@ -98,7 +98,9 @@ class Generalisation:
     def speed(self, organism: str, reference: str, arm: str) -> tuple[float, float]:
         """Half-time of `reference` over that of `organism`: mean and sd over the paired seeds."""
         ours, theirs = self.responses[organism, arm], self.responses[reference, arm]
-        ratios = [b.half_time.mean() / a.half_time.mean() for a, b in zip(ours, theirs, strict=True)]
+        ratios = [
+            b.half_time.mean() / a.half_time.mean() for a, b in zip(ours, theirs, strict=True)
+        ]
         return float(np.mean(ratios)), float(np.std(ratios, ddof=1)) if len(ratios) > 1 else 0.0
 
     def plot(self, ax: Sequence[Axes] | None = None) -> Sequence[Axes]:
