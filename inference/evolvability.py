@@ -235,7 +235,7 @@ def locus_table(f: Map, local: Sensitivity) -> xr.Dataset:
         {
             "pleiotropy": (("draw", "locus"), effective_number(local.squared, -1).numpy()),
             "mean_effect": (both, mean.mean(0).numpy()),
-            "mean_effect_sd": (both, mean.std(0).numpy()),
+            "mean_effect_sd": (both, mean.std(0, correction=0).numpy()),
             "effect_size": (both, local.squared.mean(0).sqrt().numpy()),
         },
         {"locus": f.names("locus"), "trait": f.names("trait")},

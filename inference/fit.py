@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 
 from genomic_code.inference.basis import Basis
 from genomic_code.inference.flat import FlatModel
+from genomic_code.inference.guides import choose_guide
 from genomic_code.inference.optimise import DivergenceError, Settings, optimise
 from genomic_code.inference.posterior import Fit
 from genomic_code.inference.starts import is_random, starts
@@ -133,7 +134,8 @@ def fit_batch(
     flat = FlatModel(model, folds[0].shape, given)
     location = torch.stack([starts(flat, fold, restarts, generator) for fold in folds])
     data = Data(*(torch.stack(tensors).unsqueeze(1) for tensors in zip(*folds, strict=True)))
-    optimum = optimise(flat, location, data, settings, generator, bar)
+    guide = choose_guide(flat)
+    optimum = optimise(flat, guide, location, data, settings, generator, bar)
     return [
         Fit(
             formalization=model,
@@ -143,6 +145,7 @@ def fit_batch(
             basis=None if bases is None else bases[f],
             flat=flat,
             data=folds[f],
+            guide=guide,
             parameters=optimum.parameters[f],
             elbo=float(optimum.elbo[f]),
             elbo_error=float(optimum.error[f]),

@@ -72,7 +72,7 @@ class FlatModel:
         self.formalization = formalization
         self.given = dict(given or {})
         self.shape = shape
-        with pyro.poutine.block(), torch.no_grad(), torch.random.fork_rng(devices=[]):
+        with unvalidated(), poutine.block(), torch.no_grad(), torch.random.fork_rng(devices=[]):
             trace = poutine.trace(formalization).get_trace(blank(shape))
         self.sites: list[Site] = []
         stop = 0
@@ -126,8 +126,8 @@ class FlatModel:
         with unvalidated():
             model = poutine.condition(self.formalization, data=values)
             trace = poutine.trace(model).get_trace(data)
-            for node in trace.nodes.values():
-                if node["type"] != "sample" or subsample(node):
+            for name, node in trace.nodes.items():
+                if node["type"] != "sample" or subsample(node) or name in self.given:
                     continue
                 log_prob = node["fn"].log_prob(node["value"])
                 if not isinstance(node["scale"], float) or node["scale"] != 1.0:

@@ -17,7 +17,7 @@ from genomic_code.inference.engine import (
     run,
 )
 from genomic_code.inference.flat import FlatModel
-from genomic_code.inference.guides import MeanField
+from genomic_code.inference.guides import Guide
 from genomic_code.spec.protocols import Data
 from genomic_code.spec.validate import one_of
 
@@ -81,6 +81,7 @@ class Optimum(NamedTuple):
 
 def optimise(
     flat: FlatModel,
+    guide: Guide,
     location: Tensor,
     data: Data,
     settings: Settings,
@@ -92,7 +93,6 @@ def optimise(
     Raises:
         DivergenceError: In some fold no restart reached a finite ELBO.
     """
-    guide = MeanField()
     step = make_step(flat, guide)
     folds, restarts = location.shape[:2]
     state = State.start(guide.start(location))
@@ -107,7 +107,7 @@ def optimise(
     if restarts > 1:
         screen = recorded(1)
         state, history = run(
-            screen, state, data, settings.screening, settings.rate, 0, generator, bar
+            screen, state, data, settings.screening, settings.rate, 0, flat.dim, generator, bar
         )
         score, _ = estimate_elbo(flat, guide, state.parameters, data, SCREENING_DRAWS, generator)
         best = choose(score, flat.formalization.name)[:, None]
@@ -121,7 +121,7 @@ def optimise(
         rate = settings.rate if cycle == 0 else settings.rate / 2
         if cycle:
             bar.total += settings.steps
-        state, history = run(refine, state, data, settings.steps, rate, 1, generator, bar)
+        state, history = run(refine, state, data, settings.steps, rate, 1, flat.dim, generator, bar)
         state = State.start(state.parameters)
         histories.append(history)
         elbo, error = estimate_elbo(

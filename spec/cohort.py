@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from genomic_code.spec.tables import ROWS, Table, check_marks, validated
+from genomic_code.spec.tables import ROWS, Table, as_text, check_marks, validated
 
 __all__ = ["Cohort"]
 
@@ -62,7 +62,7 @@ class Cohort:
         labels = {ROWS[key]: frame.columns for key, frame in tables.items()}
         labels["individual"] = tables["genotype"].index
         self.dataset = xr.Dataset(
-            data, {key: (key, axis.astype(str).to_numpy(object)) for key, axis in labels.items()}
+            data, {key: (key, as_text(axis).to_numpy()) for key, axis in labels.items()}
         )
         self.name = name
 

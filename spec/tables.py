@@ -113,7 +113,7 @@ def align(tables: dict[str, pd.DataFrame]) -> None:
                 f"expected {len(genotype)} rows, got {len(frame)}"
             )
         if frame.attrs["labelled"] and genotype.attrs["labelled"]:
-            differ = np.flatnonzero(frame.index.astype(str) != genotype.index.astype(str))
+            differ = np.flatnonzero(as_text(frame.index) != as_text(genotype.index))
             if len(differ):
                 row = int(differ[0])
                 raise ValueError(
@@ -132,6 +132,11 @@ def align(tables: dict[str, pd.DataFrame]) -> None:
         error.columns = phenotype.columns
 
 
+def as_text(axis: pd.Index) -> pd.Index:
+    """Labels as text, whatever they are."""
+    return pd.Index([str(label) for label in axis], dtype=object)
+
+
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters and lone surrogates: files cannot hold them."""
 
@@ -140,15 +145,15 @@ def unique_labels(tables: dict[str, pd.DataFrame]) -> None:
     """Refuse duplicate, empty or unprintable names."""
     for key, frame in tables.items():
         for axis, kind in ((frame.index, "individual"), (frame.columns, ROWS[key])):
-            names = axis.astype(str)
+            names = as_text(axis)
             if not names.is_unique:
                 twice = names[names.duplicated()][0]
                 raise ValueError(f"{kind} names must be unique, got {twice!r} twice in {key}")
-            odd = [label for label in axis.astype(object) if UNPRINTABLE.search(str(label) or "\0")]
+            odd = [label for label in names if UNPRINTABLE.search(label or "\0")]
             if odd:
                 raise ValueError(
                     f"{kind} names must have at least one character and no control characters, "
-                    f"got {str(odd[0])!r} in {key}"
+                    f"got {odd[0]!r} in {key}"
                 )
 
 

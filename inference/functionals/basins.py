@@ -38,7 +38,7 @@ class Basins(NamedTuple):
 
     @property
     def effective_number(self) -> float:
-        """exp of the entropy of the volumes: 1 if all development ends in one state."""
+        """Exponential of the entropy of the volumes: 1 if all development ends in one state."""
         return float(np.exp(-(self.volume * np.log(self.volume)).sum()))
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.files import existing, reading
+from genomic_code.spec.tables import as_text
 
 __all__ = ["from_anndata"]
 
@@ -94,7 +95,7 @@ def table(
     data: Any, key: str, source: Source, encode: bool = False, reference: bool = False
 ) -> pd.DataFrame:
     """One table of an AnnData object, rows called by its observations."""
-    rows = pd.Index(data.obs_names).astype(str)
+    rows = as_text(pd.Index(data.obs_names))
     if not isinstance(source, str):
         frame = observed(data, key, list(source))
         if encode:

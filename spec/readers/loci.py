@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from genomic_code.spec.cohort import Cohort
+from genomic_code.spec.tables import as_text
 from genomic_code.spec.validate import one_of
 
 __all__ = ["Missing", "joined", "matched"]
@@ -32,7 +33,7 @@ def joined(
     become its coordinates.
     """
     phenotype = matched("phenotype", phenotype)
-    genotype = genotype.set_axis(genotype.index.astype(str), axis=0)
+    genotype = genotype.set_axis(as_text(genotype.index), axis=0)
     for key, frame in (("genotype", genotype), ("phenotype", phenotype)):
         if not frame.index.is_unique:
             twice = frame.index[frame.index.duplicated()][0]
@@ -85,7 +86,7 @@ def matched(key: str, table: Any) -> pd.DataFrame:
             f"{key} must be a DataFrame or Series indexed by individual, got "
             f"{type(table).__name__}; use pandas.read_csv(path, index_col=0)"
         )
-    return table.set_axis(table.index.astype(str), axis=0)
+    return table.set_axis(as_text(table.index), axis=0)
 
 
 def complete(

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from genomic_code.spec.cohort import Cohort
-from genomic_code.spec.tables import Table
+from genomic_code.spec.tables import Table, as_text
 from genomic_code.spec.validate import one_of
 
 __all__ = ["ALPHABETS", "from_sequences"]
@@ -64,7 +64,7 @@ def from_sequences(
     if not loci:
         raise ValueError("sequences must vary, got none that differs from another")
     if isinstance(sequences, pd.Series):
-        individuals = sequences.index.astype(str)
+        individuals = as_text(sequences.index)
     elif isinstance(phenotype, pd.DataFrame):
         individuals = phenotype.index
     elif len(set(texts)) == len(texts):
@@ -76,8 +76,8 @@ def from_sequences(
         frame.index = individuals
     if isinstance(phenotype, pd.DataFrame | pd.Series):
         phenotype = pd.DataFrame(phenotype)
-        phenotype = phenotype.set_axis(phenotype.index.astype(str), axis=0)
-        frame.index = frame.index.astype(str)
+        phenotype = phenotype.set_axis(as_text(phenotype.index), axis=0)
+        frame.index = as_text(frame.index)
     return Cohort(frame, phenotype, environment, error, groups, split, name)
 
 

@@ -2,8 +2,12 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
 from dataclasses import replace
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import numpy as np
 import pooch
@@ -95,37 +99,60 @@ def test_unreadable_mirror_file(toy: Path):
         datasets.load("toy")
 
 
-def test_no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    def refuse(*_: object, **__: object) -> str:
-        raise ConnectionError("Failed to resolve host")
+@pytest.fixture
+def upstream(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """A folder served as upstream would, with an empty cache beside it."""
+    served = tmp_path / "served"
+    served.mkdir()
 
+    class Quiet(SimpleHTTPRequestHandler):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments, directory=str(served))
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Quiet)
+    Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.delenv(datasets.MIRROR, raising=False)
-    monkeypatch.setattr(pooch, "os_cache", lambda _: tmp_path)
-    monkeypatch.setattr(pooch, "retrieve", refuse)
-    with pytest.raises(ValueError, match=r"'toy'.*'toy\.csv'.*could not be downloaded.*Failed to"):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(pooch, "os_cache", lambda _: tmp_path / "cache")
+    monkeypatch.setattr(File, "url", property(lambda file: f"{address}/{file.name}"))
+    yield served
+    server.shutdown()
+    server.server_close()
+
+
+def test_download_is_checked_cached_and_silent(
+    upstream: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    (upstream / "toy.csv").write_bytes(CONTENT)
+    path = fetch(record())["toy.csv"]
+    assert path == tmp_path / "cache" / "toy" / "toy.csv"
+    assert path.read_bytes() == CONTENT
+    (upstream / "toy.csv").unlink()
+    assert fetch(record())["toy.csv"] == path
+    printed = capfd.readouterr()
+    assert printed.out == printed.err == ""
+
+
+def test_upstream_without_the_file(upstream: Path):
+    with pytest.raises(ValueError, match=r"'toy'.*'toy\.csv' could not be downloaded.*404"):
         fetch(record())
 
 
-def test_changed_upstream_is_refused_and_not_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    def changed(url: str, known_hash: None, fname: str, path: Path) -> str:
-        Path(path).mkdir(parents=True, exist_ok=True)
-        (Path(path) / fname).write_bytes(b"something else")
-        return str(Path(path) / fname)
-
-    monkeypatch.delenv(datasets.MIRROR, raising=False)
-    monkeypatch.setattr(pooch, "os_cache", lambda _: tmp_path)
-    monkeypatch.setattr(pooch, "retrieve", changed)
+def test_changed_upstream_is_refused_and_not_kept(upstream: Path, tmp_path: Path):
+    (upstream / "toy.csv").write_bytes(b"something else")
     with pytest.raises(ValueError, match=r"'toy'.*'toy\.csv'.*upstream has changed.*removed"):
         fetch(record())
-    assert not (tmp_path / "toy" / "toy.csv").exists()
+    assert not (tmp_path / "cache" / "toy" / "toy.csv").exists()
 
 
-def test_cache_is_used_without_a_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.delenv(datasets.MIRROR, raising=False)
-    monkeypatch.setattr(pooch, "os_cache", lambda _: tmp_path)
-    (tmp_path / "toy").mkdir()
-    (tmp_path / "toy" / "toy.csv").write_bytes(CONTENT)
-    assert fetch(record())["toy.csv"] == tmp_path / "toy" / "toy.csv"
+def test_no_network(upstream: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(File, "url", property(lambda _: "http://127.0.0.1:9/toy.csv"))
+    with pytest.raises(ValueError, match=r"'toy'.*'toy\.csv' could not be downloaded.*network, or"):
+        fetch(record())
 
 
 def test_packaged_file_is_found_in_the_installed_package(

@@ -47,9 +47,12 @@ def test_layers_and_obsm():
     assert cohort.labels("trait") == ["traits_0", "traits_1"]
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_real_file(tmp_path: Path):
     anndata = pytest.importorskip("anndata")
-    real = anndata.AnnData(DATA.X, obs=OBS, var=pd.DataFrame(index=DATA.var_names))
+    obs = pd.DataFrame({"height": OBS["height"]}, index=OBS.index.astype(object))
+    variables = pd.DataFrame(index=pd.Index(DATA.var_names, dtype=object))
+    real = anndata.AnnData(DATA.X, obs=obs, var=variables)
     real.write_h5ad(tmp_path / "a.h5ad")
     cohort = Cohort.from_anndata(tmp_path / "a.h5ad", phenotype=["height"])
     assert_array_equal(cohort.genotype.values, [[0, 1], [1, 0], [2, 0]])
