@@ -12,8 +12,9 @@ import pyro
 import torch
 from pyro import poutine
 from torch import Tensor
-from torch.distributions import Transform, biject_to, constraints
+from torch.distributions import Transform, constraints
 
+from genomic_code.inference.coordinates import unconstrained
 from genomic_code.spec.protocols import Data, Formalization, Shape, Weights
 
 __all__ = ["FlatModel", "Site", "unvalidated"]
@@ -91,7 +92,7 @@ class FlatModel:
                     f"formalization must have continuous latent sites, got the discrete {name!r}; "
                     "marginalise it"
                 )
-            transform = biject_to(node["fn"].support)
+            transform = unconstrained(node["fn"])
             shape_free = transform.inverse_shape(node["value"].shape)
             start, stop = stop, stop + shape_free.numel()
             infer = node["infer"]
