@@ -8,18 +8,20 @@ errors run over individuals. Vehtari, Gelman & Gabry 2017, doi:10.1007/s11222-01
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 import xarray as xr
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from genomic_code.inference.exact import ridge_predictions
-from genomic_code.inference.fit import Settings, fit_folds
+from genomic_code.inference.fit import Settings, fit_folds, plan
 from genomic_code.inference.folds import assign_folds
 from genomic_code.inference.posterior import Fit
-from genomic_code.inference.scores import Score, score_fits, stacking_weights
+from genomic_code.inference.scores import GOOD_K, Score, pareto_k, stacking_weights
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.formalizations import resolve
 from genomic_code.spec.protocols import Formalization
@@ -94,13 +96,15 @@ def compare(
     assigned = assign_folds(cohort, folds, seed)
     training = np.stack([assigned != k for k in range(folds)] + [np.ones(len(cohort), bool)])
     chosen = settings or Settings()
-    work = (
-        delayed(evaluate)(model, cohort, training, chosen, seed, progress)
-        for model in models.values()
+    work = [
+        (name, rows)
+        for name, model in models.items()
+        for rows in np.array_split(training, -(-len(training) // plan(model, cohort, chosen)[1]))
+    ]
+    results = Parallel(n_jobs=jobs)(
+        delayed(evaluate)(models[name], cohort, rows, chosen, seed, progress) for name, rows in work
     )
-    results = Parallel(n_jobs=jobs)(work)
-    scores = {name: score for name, (score, _) in zip(models, results, strict=True)}
-    fits = {name: fit for name, (_, fit) in zip(models, results, strict=True)}
+    scores, fits = gather(cohort, [name for name, _ in work], results)
     scores[BASELINE] = baseline(cohort, training[:-1])
     return summarise(cohort, models, scores, fits, assigned)
 
@@ -119,6 +123,17 @@ def named(formalizations: Sequence[str | Formalization]) -> dict[str, Formalizat
     return dict(sorted(models.items(), key=lambda item: item[1].complexity))
 
 
+class Part(NamedTuple):
+    """What one process reports of some folds of one formalization."""
+
+    held_out: list[tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]]
+    """Held-out rows `(N,)` of each fold, their log density and their mean `(n, T)`."""
+    everyone: Fit | None
+    """The fit to all individuals, where it is among them."""
+    stuck: int
+    """Number of fits that did not converge."""
+
+
 def evaluate(
     model: Formalization,
     cohort: Cohort,
@@ -126,13 +141,33 @@ def evaluate(
     settings: Settings,
     seed: int,
     progress: bool,
-) -> tuple[Score, Fit]:
-    """Score of the held-out individuals, and the fit to all of them (the last training set)."""
-    import torch
-
+) -> Part:
+    """Fit to training sets `(F, N)`, score who is held out; keep a fit that holds out nobody."""
     torch.set_num_threads(1)
-    *held_out, everyone = fit_folds(model, cohort, training, settings, seed, progress)
-    return score_fits(held_out, everyone), everyone
+    fits = fit_folds(model, cohort, training, settings, seed, progress)
+    held_out = [(~fit.training, *fit.held_out()) for fit in fits if not fit.training.all()]
+    everyone = next((fit for fit in fits if fit.training.all()), None)
+    return Part(held_out, everyone, sum(not fit.converged for fit in fits))
+
+
+def gather(
+    cohort: Cohort, names: list[str], parts: list[Part]
+) -> tuple[dict[str, Score], dict[str, Fit]]:
+    """Scores and fits to all individuals by name."""
+    scores, fits = {}, {}
+    for name in dict.fromkeys(names):
+        own = [part for other, part in zip(names, parts, strict=True) if other == name]
+        cells = np.full(cohort.phenotype.shape, np.nan)
+        means = cells.copy()
+        for part in own:
+            for rows, density, mean in part.held_out:
+                cells[rows], means[rows] = density, mean
+        fit = fits[name] = next(part.everyone for part in own if part.everyone is not None)
+        stuck = sum(part.stuck for part in own)
+        warning = f"{stuck} fits not converged" if stuck else ""
+        share = float((pareto_k(fit) > GOOD_K).mean())
+        scores[name] = Score(cells, means, fit.elbo, fit.elbo_error, share, warning)
+    return scores, fits
 
 
 def baseline(cohort: Cohort, training: NDArray[np.bool_]) -> Score:

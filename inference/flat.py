@@ -12,8 +12,9 @@ import pyro
 import torch
 from pyro import poutine
 from torch import Tensor
-from torch.distributions import Transform, biject_to, constraints
+from torch.distributions import Transform, constraints
 
+from genomic_code.inference.coordinates import unconstrained
 from genomic_code.spec.protocols import Data, Formalization, Shape, Weights
 
 __all__ = ["FlatModel", "Site", "unvalidated"]
@@ -72,7 +73,7 @@ class FlatModel:
         self.formalization = formalization
         self.given = dict(given or {})
         self.shape = shape
-        with pyro.poutine.block(), torch.no_grad(), torch.random.fork_rng(devices=[]):
+        with unvalidated(), poutine.block(), torch.no_grad(), torch.random.fork_rng(devices=[]):
             trace = poutine.trace(formalization).get_trace(blank(shape))
         self.sites: list[Site] = []
         stop = 0
@@ -91,7 +92,7 @@ class FlatModel:
                     f"formalization must have continuous latent sites, got the discrete {name!r}; "
                     "marginalise it"
                 )
-            transform = biject_to(node["fn"].support)
+            transform = unconstrained(node["fn"])
             shape_free = transform.inverse_shape(node["value"].shape)
             start, stop = stop, stop + shape_free.numel()
             infer = node["infer"]
@@ -126,8 +127,8 @@ class FlatModel:
         with unvalidated():
             model = poutine.condition(self.formalization, data=values)
             trace = poutine.trace(model).get_trace(data)
-            for node in trace.nodes.values():
-                if node["type"] != "sample" or subsample(node):
+            for name, node in trace.nodes.items():
+                if node["type"] != "sample" or subsample(node) or name in self.given:
                     continue
                 log_prob = node["fn"].log_prob(node["value"])
                 if not isinstance(node["scale"], float) or node["scale"] != 1.0:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from genomic_code.inference.basis import Basis
 from genomic_code.inference.flat import FlatModel, compose, unvalidated
-from genomic_code.inference.guides import MeanField
+from genomic_code.inference.guides import Guide
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.protocols import Data, Formalization, Shape, Weights
 from genomic_code.spec.standardize import Scaler, tensor
@@ -49,8 +49,9 @@ class Fit:
     flat: FlatModel
     data: Data
     """The cohort in standard units and in the basis of the fit."""
+    guide: Guide
     parameters: Tensor
-    """Guide parameters `(2P,)`."""
+    """Guide parameters `(Q,)`."""
     elbo: float
     """Evidence lower bound in nats, of the phenotype in standard units."""
     elbo_error: float
@@ -81,7 +82,7 @@ class Fit:
         generator = torch.Generator().manual_seed(self.seed + 1 if seed is None else seed)
         half = torch.randn((draws + 1) // 2, self.flat.dim, generator=generator)
         noise = torch.stack([half, -half], 1).flatten(0, 1)[:draws]
-        return MeanField().sample(self.parameters, noise)
+        return self.guide.sample(self.parameters, noise)
 
     def sites(self, flat: Tensor, seed: int = 0) -> dict[str, Tensor]:
         """Site values `(S, ...)` of flat draws `(S, P)`, over loci whatever the basis."""
@@ -101,13 +102,21 @@ class Fit:
         sites = self.sites(self.flat_draws(draws, seed), self.seed if seed is None else seed)
         return compose(self.formalization, sites, self.shape)[0]
 
-    def batches(self, draws: int, seed: int | None, cohort: Cohort | None) -> Iterator[Draws]:
+    def batches(
+        self,
+        draws: int,
+        seed: int | None = None,
+        cohort: Cohort | None = None,
+        rows: NDArray[np.bool_] | None = None,
+    ) -> Iterator[Draws]:
         """Posterior draws with the traits they predict, a few at a time.
 
-        Without `cohort` for the individuals of the fit itself.
+        Without `cohort` for the individuals of the fit itself; `rows` `(N,)` selects among them.
         """
         own = cohort is None
         data = self.data if cohort is None else self.scaler.data(check_match(self.cohort, cohort))
+        if rows is not None:
+            data = Data(*(table[torch.from_numpy(rows)] for table in data if table is not None))
         shape = data.shape
         largest = max(self.flat.dim, shape.individuals * shape.traits)
         if not own and self.basis is not None:
@@ -134,17 +143,17 @@ class Fit:
             `mean`, `sd` (of the expected trait) and `predictive_sd` (noise included), each
             `(individual, trait)`.
         """
-        total, square, spread = 0.0, 0.0, 0.0
-        for batch in self.batches(draws, None, cohort):
-            expected = batch.expected.double()
-            total = total + expected.sum(0)
-            square = square + expected.square().sum(0)
-            spread = spread + batch.noise.variance.double().expand_as(expected).sum(0)
-        assert isinstance(total, Tensor)
+        target = self.cohort if cohort is None else cohort
+        total = torch.zeros(target.phenotype.shape, dtype=torch.float64)
+        square, spread = total.clone(), total.clone()
+        for batch in self.batches(draws, cohort=cohort):
+            expected = batch.noise.mean.double()
+            total += expected.sum(0)
+            square += expected.square().sum(0)
+            spread += batch.noise.variance.double().sum(0)
         mean = total / draws
         variance = (square / draws - mean.square()).clamp_min(0) * draws / max(draws - 1, 1)
         centre, scale = (moment.double() for moment in self.scaler.phenotype)
-        target = self.cohort if cohort is None else cohort
         tables = {
             "mean": mean * scale + centre,
             "sd": variance.sqrt() * scale,
@@ -160,26 +169,56 @@ class Fit:
         """Log posterior predictive density of every observed cell, `(individual, trait)`.
 
         In nats, of the phenotype in units of its standard deviation over the whole cohort of the
-        fit, so that folds add up. NaN where the phenotype is missing.
+        fit, so that folds add up; of the phenotype itself where it is a count or a category. NaN
+        where the phenotype is missing.
         """
         target = self.cohort if cohort is None else cohort
-        observed = ~np.isnan(target.phenotype.values)
         phenotype = self.standard_phenotype(target)
         total = torch.full(phenotype.shape, -torch.inf, dtype=torch.float64)
-        for batch in self.batches(draws, None, cohort):
+        for batch in self.batches(draws, cohort=cohort):
+            total = torch.logaddexp(total, batch.noise.log_prob(phenotype).double().logsumexp(0))
+        dims = ("individual", "trait")
+        labels = {dim: target.labels(dim) for dim in dims}
+        values = self.checked(total - math.log(draws), target.phenotype.values)
+        return xr.DataArray(values, labels, dims)
+
+    def held_out(self, draws: int = 400) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Log predictive density and predictive mean `(n, T)` of the individuals not fitted.
+
+        Units as in `log_predictive` and `predict`.
+        """
+        rows = ~self.training
+        phenotype = self.standard_phenotype(self.cohort)[torch.from_numpy(rows)]
+        density = torch.full(phenotype.shape, -torch.inf, dtype=torch.float64)
+        mean = torch.zeros_like(density)
+        for batch in self.batches(draws, rows=rows):
             log_prob = batch.noise.log_prob(phenotype).double()
-            total = torch.logaddexp(total, log_prob.logsumexp(0))
-        unit = np.nanstd(self.cohort.phenotype.values.astype(float), axis=0)
-        change = np.log(unit) - self.scaler.phenotype[1].double().log().numpy()
-        values = (total - math.log(draws)).numpy() + change
+            density = torch.logaddexp(density, log_prob.logsumexp(0))
+            mean += batch.noise.mean.double().sum(0)
+        centre, scale = (moment.double() for moment in self.scaler.phenotype)
+        observed = self.cohort.phenotype.values[rows]
+        return (
+            self.checked(density - math.log(draws), observed),
+            (mean / draws * scale + centre).numpy(),
+        )
+
+    def checked(self, density: Tensor, phenotype: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Log densities in units of the cohort, NaN where the phenotype is missing.
+
+        Raises:
+            FloatingPointError: The density of an observed cell is not finite.
+        """
+        values = density.numpy()
+        if self.formalization.noise.standardised:
+            unit = np.nanstd(self.cohort.phenotype.values.astype(float), axis=0)
+            values = values + np.log(unit) - self.scaler.phenotype[1].double().log().numpy()
+        observed = ~np.isnan(phenotype)
         if not np.isfinite(values[observed]).all():
             raise FloatingPointError(
                 f"{self.formalization.name}: the log predictive density of an observed cell is "
-                "not finite; check the phenotype for outliers beyond 1e18 standard deviations"
+                "not finite; check the phenotype for outliers"
             )
-        dims = ("individual", "trait")
-        labels = {dim: target.labels(dim) for dim in dims}
-        return xr.DataArray(np.where(observed, values, np.nan), labels, dims)
+        return np.where(observed, values, np.nan)
 
     def to_datatree(self, draws: int = 200) -> xr.DataTree:
         """The fit as ArviZ groups; see `inference.datatree.to_datatree`."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from genomic_code.inference.posterior import Fit
 
-__all__ = ["Score", "pareto_k", "score_fits", "stacking_weights"]
+__all__ = ["Score", "pareto_k", "stacking_weights"]
 
 GOOD_K = 0.7
 """Above it, importance sampling fails; Vehtari et al. 2024, jmlr.org/papers/v25/19-556.html."""
@@ -29,30 +29,11 @@ class Score(NamedTuple):
     warning: str
 
 
-def score_fits(held_out: list[Fit], everyone: Fit) -> Score:
-    """Score of a formalization by its fits to K folds and its fit to all individuals.
-
-    Every individual must be held out by exactly one of the folds.
-    """
-    cells = np.full(everyone.cohort.phenotype.shape, np.nan)
-    means = cells.copy()
-    for fit in held_out:
-        rows = ~fit.training
-        cells[rows] = fit.log_predictive().values[rows]
-        means[rows] = fit.predict()["mean"].values[rows]
-    share = float((pareto_k(everyone) > GOOD_K).mean())
-    reasons = []
-    stuck = sum(not fit.converged for fit in [*held_out, everyone])
-    if stuck:
-        reasons.append(f"{stuck} of {len(held_out) + 1} fits not converged")
-    return Score(cells, means, everyone.elbo, everyone.elbo_error, share, "; ".join(reasons))
-
-
 def pareto_k(fit: Fit) -> NDArray[np.float64]:
     """Pareto k `(N,)` of the leave-one-out importance weights of each individual."""
     phenotype = fit.standard_phenotype(fit.cohort)
     parts = []
-    for batch in fit.batches(TAIL_DRAWS, None, None):
+    for batch in fit.batches(TAIL_DRAWS):
         log_prob = batch.noise.log_prob(phenotype)
         parts.append(np.where(fit.data.observed, log_prob, 0.0).sum(-1))
     log_likelihood = np.concatenate(parts).T.astype(float)

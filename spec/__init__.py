@@ -1,6 +1,7 @@
 """What is claimed: cohorts, priors and the competing hypotheses as Pyro models."""
 
 from genomic_code.spec import datasets, readers
+from genomic_code.spec.card import card
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.formalizations import (
     FORMALIZATIONS,
@@ -18,6 +19,8 @@ from genomic_code.spec.formalizations import (
     Program,
     resolve,
 )
+from genomic_code.spec.noise import NOISES
+from genomic_code.spec.predictive import plot_explained, prior_predictive
 from genomic_code.spec.priors import ARD, Dense, Horseshoe
 from genomic_code.spec.protocols import Data, Formalization, Shape
 from genomic_code.spec.simulate import simulate
@@ -26,6 +29,7 @@ from genomic_code.spec.wiring import Wired
 __all__ = [
     "ARD",
     "FORMALIZATIONS",
+    "NOISES",
     "Attractor",
     "Blueprint",
     "Bottleneck",
@@ -45,7 +49,10 @@ __all__ = [
     "Program",
     "Shape",
     "Wired",
+    "card",
     "datasets",
+    "plot_explained",
+    "prior_predictive",
     "readers",
     "resolve",
     "simulate",

@@ -1,14 +1,15 @@
 """Cohort: individuals with genotypes, environments and traits, validated and labelled."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from genomic_code.spec.tables import ROWS, Table, check_marks, validated
+from genomic_code.spec.tables import ROWS, Table, as_text, check_marks, validated
 from genomic_code.spec.validate import one_of
 
 __all__ = ["Cohort"]
@@ -42,8 +43,8 @@ class Cohort:
     dataset: xr.Dataset
     """The validated tables with their labels; dimensions individual, locus, covariate, trait.
 
-    Further variables, coordinates and attributes (positions of loci, read depth, a citation, the
-    truth of a simulated cohort) may be added; `select`, `from_dataset` and netCDF files keep them.
+    Further variables, coordinates and attributes may be added: positions of loci, read depth, a
+    citation, the truth of a simulation. `select`, `from_dataset` and netCDF files keep them.
     """
     name: str
     """Name shown in tables and figures."""
@@ -63,15 +64,18 @@ class Cohort:
         given = {"genotype": genotype, "environment": environment}
         tables = validated({**given, "phenotype": phenotype, "error": error})
         data: dict[str, Any] = {
-            key: (("individual", ROWS[key]), frame.to_numpy(np.float32))
-            for key, frame in tables.items()
+            key: (("individual", ROWS[key]), frame.to_numpy()) for key, frame in tables.items()
         }
         for key, marks in {"groups": groups, "split": split}.items():
             if marks is not None:
                 data[key] = (("individual",), check_marks(key, marks, len(tables["genotype"])))
-        labels = {ROWS[key]: frame.columns.astype(str) for key, frame in tables.items()}
-        labels["individual"] = tables["genotype"].index.astype(str)
-        self.dataset = xr.Dataset(data, labels, {} if unit == "trait" else {"unit": unit})
+        labels = {ROWS[key]: frame.columns for key, frame in tables.items()}
+        labels["individual"] = tables["genotype"].index
+        self.dataset = xr.Dataset(
+            data,
+            {key: (key, as_text(axis).to_numpy()) for key, axis in labels.items()},
+            {} if unit == "trait" else {"unit": unit},
+        )
         self.name = name
 
     @property
@@ -134,9 +138,19 @@ class Cohort:
         """The cohort of these rows (positions or a boolean mask).
 
         Raises:
-            ValueError: What is left is no valid cohort, for instance a locus without variation.
+            ValueError: The rows are not those of the cohort, or what is left is no valid cohort,
+                for instance a locus without variation.
         """
-        return Cohort.from_dataset(self.dataset.isel(individual=np.asarray(individuals)), self.name)
+        rows = np.asarray(individuals)
+        rows = np.arange(0) if not rows.size else rows
+        try:
+            part = self.dataset.isel(individual=np.arange(len(self))[rows])
+        except (IndexError, ValueError) as cause:
+            raise ValueError(
+                f"individuals must be positions below {len(self)} or a mask of that length, "
+                f"got {cause}"
+            ) from None
+        return Cohort.from_dataset(part, self.name)
 
     @staticmethod
     def from_dataset(dataset: xr.Dataset, name: str = "cohort") -> "Cohort":
@@ -148,17 +162,18 @@ class Cohort:
         for key in ("genotype", "phenotype"):
             if key not in dataset:
                 raise ValueError(f"dataset must have the variable {key!r}, got {list(dataset)}")
+        for key, second in ROWS.items():
+            if key in dataset and dataset[key].dims != ("individual", second):
+                raise ValueError(
+                    f"dataset must have {key!r} with dimensions ('individual', {second!r}), "
+                    f"got {dataset[key].dims}"
+                )
         tables: dict[str, Any] = {key: dataset[key].to_pandas() for key in ROWS if key in dataset}
-        marks: dict[str, Any] = {
-            key: dataset[key].values for key in ("groups", "split") if key in dataset
-        }
-        cohort = Cohort(**tables, **marks, name=name)
+        marks = {key: dataset[key].values for key in ("groups", "split") if key in dataset}
+        cohort = Cohort(**tables, **dict[str, Any](marks), name=name)
         further = dataset.drop_vars([*cohort.dataset.variables], errors="ignore")
-        coordinates = {key: further[key].variable for key in further.coords}
-        variables = {key: further[key].variable for key in further.data_vars}
-        cohort.dataset = (
-            cohort.dataset.assign(variables).assign_coords(coordinates).assign_attrs(dataset.attrs)
-        )
+        kept = cohort.dataset.assign(further.data_vars).assign_coords(further.coords)
+        cohort.dataset = kept.assign_attrs(dataset.attrs)
         return cohort
 
     def to_netcdf(self, path: str | os.PathLike[str]) -> None:
@@ -171,9 +186,57 @@ class Cohort:
 
         write_netcdf(self, path)
 
+    def to_dataframe(self) -> pd.DataFrame:
+        """The tables side by side; written as CSV or Parquet, `Cohort.read` gives them back."""
+        from genomic_code.spec.readers.frame import to_dataframe
+
+        return to_dataframe(self)
+
     @staticmethod
     def read(path: str | os.PathLike[str], name: str | None = None) -> "Cohort":
         """A cohort from a CSV, TSV, Parquet or netCDF file; see `readers.read`."""
-        from genomic_code.spec.readers import read
+        from genomic_code.spec import readers
 
-        return read(path, name)
+        return readers.read(path, name)
+
+    @staticmethod
+    def from_dataframe(frame: pd.DataFrame, *columns: Any, **options: Any) -> "Cohort":
+        """A cohort from one table with named columns; see `readers.from_dataframe`."""
+        from genomic_code.spec import readers
+
+        return readers.from_dataframe(frame, *columns, **options)
+
+    @staticmethod
+    def from_plink(path: str | os.PathLike[str], *tables: Any, **options: Any) -> "Cohort":
+        """A cohort from PLINK .bed, .bim and .fam files; see `readers.from_plink`."""
+        from genomic_code.spec import readers
+
+        return readers.from_plink(path, *tables, **options)
+
+    @staticmethod
+    def from_vcf(path: str | os.PathLike[str], *tables: Any, **options: Any) -> "Cohort":
+        """A cohort from a VCF file; see `readers.from_vcf`."""
+        from genomic_code.spec import readers
+
+        return readers.from_vcf(path, *tables, **options)
+
+    @staticmethod
+    def from_anndata(data: Any, *sources: Any, **options: Any) -> "Cohort":
+        """A cohort from an AnnData object or .h5ad file; see `readers.from_anndata`."""
+        from genomic_code.spec import readers
+
+        return readers.from_anndata(data, *sources, **options)
+
+    @staticmethod
+    def from_sequences(sequences: Iterable[str], *tables: Any, **options: Any) -> "Cohort":
+        """A cohort from DNA, RNA or protein sequences; see `readers.from_sequences`."""
+        from genomic_code.spec import readers
+
+        return readers.from_sequences(sequences, *tables, **options)
+
+    @staticmethod
+    def from_rqtl(path: str | os.PathLike[str], *columns: Any, **options: Any) -> "Cohort":
+        """A cohort from a cross of R/qtl; see `readers.from_rqtl`."""
+        from genomic_code.spec import readers
+
+        return readers.from_rqtl(path, *columns, **options)

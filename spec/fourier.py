@@ -8,10 +8,10 @@ that density is standard normal, so for M frequencies w_m spread as a standard n
 and f(u) = phi(u) . R with R ~ Normal(0, 1) is, exactly, a Gaussian process with the kernel on the
 right (Rahimi & Recht 2007, NeurIPS 20). No matrix is inverted, so draws, restarts and folds batch.
 
-The frequencies are quasi-random, not random (Avron et al. 2016, JMLR 17:120): hence no seed, and a
-smaller error. Root mean squared error of the kernel at 100 frequencies between points
-u ~ Normal(0, 1/K) in K dimensions, as measured in the tests: below 0.01 for K = 1, 0.02 to K = 3
-and 0.035 to K = 8.
+The frequencies are quasi-random (Avron et al. 2016, JMLR 17:120) and always the same; this makes
+the error smaller than random ones would. Root mean squared error of the kernel between points
+u ~ Normal(0, 1/K) in K dimensions, as measured in the tests, with 128 frequencies: below 0.01 for
+K = 1, 0.02 up to K = 3 and 0.03 up to K = 8; with 1,024, below 0.01 throughout.
 """
 
 import math
@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import ndtri
+from scipy.stats import qmc
 from torch import Tensor
 
 __all__ = ["fourier_features"]
@@ -37,15 +38,13 @@ def fourier_features(points: Tensor, frequencies: int) -> Tensor:
 def standard_normal_points(number: int, dimensions: int) -> NDArray[np.float64]:
     """Points `(number, dimensions)` spread as a standard normal, with covariance exactly 1.
 
-    Multiples of the generalised golden ratio modulo 1, through the normal quantile; then whitened
-    where there are enough of them, which makes the kernel exact to second order near 0.
+    A shifted Sobol sequence through the normal quantile, then whitened where there are enough
+    points, which makes the kernel exact to second order near 0.
     """
-    ratio = 2.0
-    for _ in range(64):  # fixed point of ratio^(dimensions + 1) = ratio + 1
-        ratio = (1 + ratio) ** (1 / (dimensions + 1))
-    steps = ratio ** -np.arange(1.0, dimensions + 1)
-    points = ndtri((0.5 + np.outer(np.arange(1, number + 1), steps)) % 1)
+    uniform = qmc.Sobol(dimensions, scramble=False).random_base2((number - 1).bit_length())
+    shift = np.random.default_rng(0).random(dimensions)
+    points: NDArray[np.float64] = ndtri((uniform[:number] + shift) % 1)
     if number > dimensions:
         points = points @ np.linalg.inv(np.linalg.cholesky(points.T @ points / number)).T
     points.setflags(write=False)
-    return np.asarray(points)
+    return points

@@ -1,5 +1,8 @@
 """Checks that turn arrays and DataFrames into labelled tables, or say what is wrong with them."""
 
+import re
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -41,12 +44,21 @@ def table(name: str, values: Table) -> pd.DataFrame | None:
     if values is None:
         return None
     if isinstance(values, xr.DataArray):
+        if values.ndim != 2:
+            raise ValueError(
+                f"{name} must have 2 dimensions (individual, {ROWS[name]}), got {values.dims}"
+            )
         values = values.to_pandas()
+    if isinstance(values, pd.Series):
+        values = values.to_frame()
     labelled = isinstance(values, pd.DataFrame)
     if not isinstance(values, pd.DataFrame):
         try:
-            array = np.asarray(values, dtype=float)
-        except (TypeError, ValueError) as cause:
+            array = np.asarray(values)
+            if np.iscomplexobj(array):
+                raise TypeError("complex numbers")
+            array = array.astype(float)
+        except (TypeError, ValueError, OverflowError) as cause:
             raise ValueError(f"{name} must hold numbers, got {cause}") from None
         if array.ndim != 2:
             raise ValueError(
@@ -55,16 +67,40 @@ def table(name: str, values: Table) -> pd.DataFrame | None:
             )
         values = pd.DataFrame(array)
         values.columns = pd.Index([f"{ROWS[name]}_{i}" for i in range(array.shape[1])])
-    text = [str(c) for c in values.columns if not pd.api.types.is_numeric_dtype(values[c])]
+    text = [str(c) for c, kind in values.dtypes.items() if not real(kind)]
     if text:
-        raise ValueError(f"{name} must hold numbers, got text in column {text[0]!r}")
+        raise ValueError(
+            f"{name} must hold numbers, got text in column {text[0]!r}; "
+            f"encode categories with pandas.get_dummies"
+        )
     if min(values.shape) == 0 and not (name == "environment" and len(values)):
         raise ValueError(f"{name} must not be empty, got shape {values.shape}")
     if values.shape[1] == 0:
         return None
-    frame = values.astype(float)
+    frame = pd.DataFrame(single(name, values), values.index, values.columns, copy=False)
     frame.attrs["labelled"] = labelled
     return frame
+
+
+def single(name: str, values: pd.DataFrame) -> NDArray[np.float32]:
+    """Values in single precision, which is how a cohort holds them."""
+    if all(kind == np.float32 for kind in values.dtypes):
+        return values.to_numpy(copy=True)
+    given = values.to_numpy(dtype=float, na_value=np.nan)
+    with np.errstate(over="ignore"):
+        array = given.astype(np.float32)
+    large = np.argwhere(np.isinf(array) & np.isfinite(given))
+    if len(large):
+        raise ValueError(
+            f"{name} must be below 3.4e38 in size, got {given[tuple(large[0])]:g}; change the units"
+        )
+    return array
+
+
+def real(kind: Any) -> bool:
+    """Whether a column type holds real numbers."""
+    types = pd.api.types
+    return bool(types.is_numeric_dtype(kind)) and not types.is_complex_dtype(kind)
 
 
 def align(tables: dict[str, pd.DataFrame]) -> None:
@@ -77,7 +113,7 @@ def align(tables: dict[str, pd.DataFrame]) -> None:
                 f"expected {len(genotype)} rows, got {len(frame)}"
             )
         if frame.attrs["labelled"] and genotype.attrs["labelled"]:
-            differ = np.flatnonzero(frame.index.astype(str) != genotype.index.astype(str))
+            differ = np.flatnonzero(as_text(frame.index) != as_text(genotype.index))
             if len(differ):
                 row = int(differ[0])
                 raise ValueError(
@@ -96,14 +132,29 @@ def align(tables: dict[str, pd.DataFrame]) -> None:
         error.columns = phenotype.columns
 
 
+def as_text(axis: pd.Index) -> pd.Index:
+    """Labels as text, whatever they are."""
+    return pd.Index([str(label) for label in axis], dtype=object)
+
+
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters and lone surrogates: files cannot hold them."""
+
+
 def unique_labels(tables: dict[str, pd.DataFrame]) -> None:
-    """Refuse duplicate names of individuals, loci, environments and traits."""
+    """Refuse duplicate, empty or unprintable names."""
     for key, frame in tables.items():
         for axis, kind in ((frame.index, "individual"), (frame.columns, ROWS[key])):
-            names = axis.astype(str)
+            names = as_text(axis)
             if not names.is_unique:
                 twice = names[names.duplicated()][0]
                 raise ValueError(f"{kind} names must be unique, got {twice!r} twice in {key}")
+            odd = [label for label in names if UNPRINTABLE.search(label or "\0")]
+            if odd:
+                raise ValueError(
+                    f"{kind} names must have at least one character and no control characters, "
+                    f"got {odd[0]!r} in {key}"
+                )
 
 
 def finite(name: str, frame: pd.DataFrame) -> None:

@@ -15,12 +15,29 @@ import pandas as pd
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.datasets.crosses import BLOOM, MULTITRAIT
 from genomic_code.spec.datasets.fetch import MIRROR, fetch
+from genomic_code.spec.datasets.landscapes import AMYLOID, MPSA, SMN1, TDP43
+from genomic_code.spec.datasets.lines import HABER, MALLARD, MALLARD_MUTATION
+from genomic_code.spec.datasets.mutants import KINSLER
 from genomic_code.spec.datasets.record import File, Record
 from genomic_code.spec.validate import one_of
 
 __all__ = ["DATASETS", "MIRROR", "File", "Record", "list", "load"]
 
-DATASETS: dict[str, Record] = {record.name: record for record in (MULTITRAIT, BLOOM)}
+DATASETS: dict[str, Record] = {
+    record.name: record
+    for record in (
+        MULTITRAIT,
+        BLOOM,
+        KINSLER,
+        MPSA,
+        AMYLOID,
+        TDP43,
+        SMN1,
+        HABER,
+        MALLARD,
+        MALLARD_MUTATION,
+    )
+}
 """Every data set by name."""
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from genomic_code.spec.cohort import Cohort
@@ -17,7 +18,8 @@ YEAST = "maryamayat/YeastRVM@de460ea6b3f9b98b98247fd0758469241ed9fd5e"
 def bloom(files: Mapping[str, Path]) -> Cohort:
     """Segregants x markers (0 and 1 for the parents), and end-point growth in 46 conditions.
 
-    Markers are called `number_chromosome_position_allele_allele`, segregants by plate and well.
+    Markers are called `number_chromosome_position_allele_allele`, segregants by plate and well;
+    chromosome and position (base pairs) are coordinates. There is no published split.
     Upstream's phenotype table has no names: its rows are those of the genotypes. No marker is
     missing, constant or a copy of another; one segregant has no phenotype in any condition.
     """
@@ -26,7 +28,13 @@ def bloom(files: Mapping[str, Path]) -> Cohort:
     genotype = pyreadr.read_r(str(files["geno_1.RDS"]))[None]
     phenotype = pd.read_csv(files["pheno.csv"], index_col=0).set_axis(genotype.index, axis=0)
     phenotype.columns = phenotype.columns.str.removeprefix("pheno.")
-    return Cohort(genotype, phenotype)
+    cohort = Cohort(genotype, phenotype)
+    places = genotype.columns.str.split("_")
+    cohort.dataset = cohort.dataset.assign_coords(
+        chromosome=("locus", places.str[1].to_numpy(object)),
+        position=("locus", places.str[2].to_numpy(object).astype(np.int64)),
+    )
+    return cohort
 
 
 BLOOM = Record(

@@ -60,9 +60,11 @@ def download(record: Record, file: File) -> Path:
     import pooch
 
     folder = Path(pooch.os_cache("genomic-code")) / record.folder
-    pooch.get_logger().setLevel("WARNING")
+    logger = pooch.get_logger()
+    level = logger.level
     offline = f"or set {MIRROR} to a folder that has {record.folder}/{file.name}"
     try:
+        logger.setLevel("WARNING")
         path = pooch.retrieve(file.url, known_hash=None, fname=file.name, path=folder)
     except Exception as cause:
         reason = " ".join(str(cause).split())[:200] or type(cause).__name__
@@ -70,6 +72,8 @@ def download(record: Record, file: File) -> Path:
             f"data set {record.name!r}: the file {file.name!r} could not be downloaded from "
             f"{file.url} ({reason}); check the network, {offline}"
         ) from cause
+    finally:
+        logger.setLevel(level)
     remedy = (
         "the transfer was cut or upstream has changed; the copy was removed, so load again, "
         + offline
@@ -92,7 +96,7 @@ def checked(record: Record, file: File, path: Path, remedy: str) -> Path:
         ) from None
     if found != file.sha256:
         raise ValueError(
-            f"data set {record.name!r}: the file {str(path)!r} must have the SHA-256 "
+            f"data set {record.name!r}: the file {path.name!r} must have the SHA-256 "
             f"{file.sha256[:12]}..., got {found[:12]}...; {remedy}"
         )
     return path

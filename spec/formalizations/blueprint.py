@@ -5,6 +5,8 @@
     z ~ Normal(0, 1),  lam ~ HalfCauchy(1),  c_t^2 ~ InvGamma(2, 0.2)
     tau_t ~ LogNormal(log(6 tau0), 1),  tau0 = p0 / (L - p0) / sqrt(N)
 
+Sites: mu mean; D environment_effect; z effects; lam effects_local; tau effects_global; c^2
+effects_slab
 Source: the regularised horseshoe, Piironen & Vehtari 2017, doi:10.1214/17-EJS1337SI.
 Claims: the map from loci to traits is sparse and direct.  Rivals: `polygenic` says dense, `factor`
 says mediated by latents.  Special case: with a normal prior on the effects it is `polygenic` with

@@ -2,8 +2,8 @@
 
     z_n = x_n A / sqrt(L)
     h_n = tanh(2.5 (z_n W / sqrt(K) + E_n diag(r) J / sqrt(K + C)) + b)
-    eta_n = mu + E_n D + h_n V sqrt(2 / H)
-    J_ch ~ Normal(0, 1),  r_c ~ HalfNormal(1),  all else as in `generative`
+    eta_n = mu + E_n D + h_n V,   V = Delta diag(s) sqrt(2 / H)
+    A_lk, W_kh, J_ch, b_h, Delta_ht ~ Normal(0, 1),  r_c ~ HalfNormal(1),  s_t ~ HalfNormal(0.8)
 
 Where the environment moves a hidden unit along its tanh, it changes the effects of loci: plasticity
 with genotype-by-environment interaction. The relevance r (ARD) lets needless covariates go.
@@ -11,6 +11,8 @@ with genotype-by-environment interaction. The relevance r (ARD) lets needless co
 In the code diag(r) J 2.5 / sqrt(K + C) is `environment_hidden` and r is
 `environment_hidden_relevance`.
 
+Sites: mu mean; D environment_effect; A encoder; W hidden_weight; b hidden_bias;
+J environment_hidden; r environment_hidden_relevance; Delta decoder; s trait_scale
 Source: conditional variational autoencoder, Sohn, Lee & Yan 2015 (NeurIPS 28); Mitchell & Cheney
 2025, doi:10.1016/j.tig.2025.01.008.
 Claims: one genome encodes a norm of reaction, not a trait.  Rivals: every other formalization has
@@ -50,7 +52,7 @@ class Conditional:
     hidden: int = 8
     """Number of hidden units H of the decoder; at least 1."""
     prior: Mapping[str, Prior] = field(default_factory=dict)
-    """Priors by name of the weights: `encoder`, `hidden_weight`, `environment_hidden`, `decoder`."""
+    """Priors by name: `encoder`, `hidden_weight`, `environment_hidden`, `decoder`."""
     noise: Noise = Normal()
     """Measurement model."""
 

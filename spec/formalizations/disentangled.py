@@ -12,6 +12,8 @@ meet in one curve, so the axes are identified up to sign and order.
 In the code A / sqrt(L) is `encoder`, a `slope`, b `threshold`, w and V `decoder`, lam
 `decoder_local` and r `relevance`.
 
+Sites: mu mean; D environment_effect; A encoder; a slope; b threshold; w decoder; lam decoder_local;
+r relevance
 Source: independent selectability, Mitchell & Cheney 2025, doi:10.1016/j.tig.2025.01.008; horseshoe,
 Piironen & Vehtari 2017, doi:10.1214/17-EJS1337SI; ARD, Neal 1996, doi:10.1007/978-1-4612-0745-0.
 Claims: traits are multiplexed on sparse latents that add up, and can be selected independently.

@@ -1,8 +1,11 @@
 """Epistatic: direct encoding with pairwise interactions of loci, and no latents.
 
     eta_n = mu + E_n D + x_n B + sum_{(i,j) in P} x_ni x_nj C_ij
-    B_lt, C_ijt ~ regularised horseshoe as in `blueprint`, each with its own global scale
-    tau0 = p0 / (number - p0) / sqrt(N),   p0 loci and q0 pairs a trait
+    B_lt = z_lt tau_t lam~_lt,       lam~^2 = c_t^2 lam^2 / (c_t^2 + tau_t^2 lam^2)
+    C_ijt = z'_ijt tau'_t lam'~_ijt,  lam'~^2 from c'_t^2, tau'_t and lam' likewise
+    z, z' ~ Normal(0, 1),  lam, lam' ~ HalfCauchy(1),  c^2, c'^2 ~ InvGamma(2, 0.2)
+    tau_t ~ LogNormal(log(6 p0 / (L - p0) / sqrt(N)), 1),   p0 causal loci a trait
+    tau'_t ~ LogNormal(log(6 q0 / (|P| - q0) / sqrt(N)), 1),  q0 causal pairs a trait
 
 P holds all pairs of up to `paired_loci` loci. With L at most that (100 loci: 4,950 pairs) these are
 all pairs there are. Above it P cannot be exhaustive (10,000 loci: 50 million pairs) and is fixed
@@ -12,6 +15,9 @@ at the phenotype: candidates chosen by it belong to the training rows only.
 
 In the code B is `effects`, C is `pair_effects` and P is `pairs(L)`.
 
+Sites: mu mean; D environment_effect; z effects; lam effects_local; tau effects_global;
+c^2 effects_slab; z' pair_effects; lam' pair_effects_local; tau' pair_effects_global;
+c'^2 pair_effects_slab
 Source: Cockerham 1954 (additive-by-additive epistasis), doi:10.1093/genetics/39.6.859; Piironen &
 Vehtari 2017, doi:10.1214/17-EJS1337SI.
 Claims: nonlinear, but loci meet each other directly, pair by pair. The control that separates
@@ -65,8 +71,10 @@ class Epistatic:
     def __post_init__(self) -> None:
         positive_fields(self, "loci_per_trait", "pairs_per_trait")
         known_priors(self.prior, "effects", "pair_effects")
-        if self.paired_loci < 2:
-            raise ValueError(f"paired_loci must be at least 2, got {self.paired_loci}")
+        if not isinstance(self.paired_loci, int) or self.paired_loci < 2:
+            raise ValueError(
+                f"paired_loci must be an integer of at least 2, got {self.paired_loci}"
+            )
         chosen = tuple(int(locus) for locus in self.candidates)
         if chosen and (min(chosen) < 0 or len(chosen) < 2 or len(set(chosen)) < len(chosen)):
             raise ValueError(

@@ -7,6 +7,7 @@
 The genetic covariance between traits has rank K. The control that separates "compressed" from
 "nonlinear".
 
+Sites: mu mean; D environment_effect; A encoder; Delta decoder; s trait_scale
 Source: factor-analytic G, Kirkpatrick & Meyer 2004, doi:10.1534/genetics.104.029181.
 Claims: pleiotropy runs through few latents.  Rivals: `polygenic` has no bottleneck, `generative`
 decodes nonlinearly.  Special case: `generative` with a linear decoder.  Refuted by: epistasis; a

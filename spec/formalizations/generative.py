@@ -19,6 +19,9 @@ RBF part, whose finite basis phi and its error are in `spec.fourier`.
 In the code A / sqrt(L) is `encoder`, the scaled W `hidden_weight`, b `hidden_bias`, V `decoder`, s
 `trait_scale`, l `lengthscale`, c `curvature` and R `curve`.
 
+Sites: mu mean; D environment_effect; A encoder; W hidden_weight [decoder=tanh]; b hidden_bias
+[decoder=tanh]; Delta decoder; s trait_scale; l lengthscale [decoder=gaussian_process]; c curvature
+[decoder=gaussian_process]; Delta' curve [decoder=gaussian_process]
 Source: Mitchell & Cheney 2025, doi:10.1016/j.tig.2025.01.008: the genome encodes the weights of a
 connectionist network with a compressed latent space; development decodes it.
 Claims: few latents, decoded nonlinearly.  Rivals: `factor` decodes linearly; `polygenic` has no
@@ -78,9 +81,9 @@ class Generative:
     """Number of hidden units H of the tanh decoder; at least 1. Other decoders have none."""
     decoder: Literal["tanh", "linear", "gaussian_process"] = "tanh"
     """How latents become traits."""
-    frequencies: int = 100
-    """Number of frequencies M in the basis of the Gaussian process; at least 1. The error of its
-    kernel shrinks about as 1/M."""
+    frequencies: int = 128
+    """Number of frequencies M in the basis of the Gaussian process; at least 1. Its kernel errs by
+    0.02 at K = 3 (see `spec.fourier`), less with more; a power of 2 spreads them best."""
     prior: Mapping[str, Prior] = field(default_factory=dict)
     """Priors by name of the weights: those in `DECODERS`."""
     noise: Noise = Normal()
@@ -94,7 +97,8 @@ class Generative:
     def weights(self, shape: Shape) -> dict[str, Tensor]:
         """`encoder` (L, K) and the decoder's, besides the baseline.
 
-        tanh: `hidden_weight` (K, H), `hidden_bias` (H), `decoder` (H, T).  linear: `decoder` (K, T).
+        tanh: `hidden_weight` (K, H), `hidden_bias` (H), `decoder` (H, T).
+        linear: `decoder` (K, T).
         gaussian_process: `lengthscale` (K), `decoder` (K, T), `curve` (2 M, T).
         """
         decoders = {"tanh": self.network, "linear": self.line, "gaussian_process": self.process}

@@ -1,9 +1,12 @@
 """Null: the phenotype is not in the genome.
 
     eta_n = mu + E_n D
-    Y_nt ~ Normal(eta_nt, sigma_t)
-    mu_t ~ Normal(0, 1),  D_ct ~ Normal(0, 0.5),  sigma_t ~ LogNormal(-0.5, 0.5)
+    mu_t ~ Normal(0, 1),  D_ct ~ Normal(0, 0.5)
 
+The measurement model, by default Y_nt ~ Normal(eta_nt, sigma_t), is in `spec.noise`; mu, D and it
+are the same in every formalization.
+
+Sites: mu mean; D environment_effect
 Claims: no heritable variation beyond the shared environment.  Rivals: every other formalization.
 Special case of: all of them, with zero genomic weights.  Refuted by: any heritable signal.
 """

@@ -7,6 +7,7 @@
 so that, marginally, the genetic values are matrix normal with covariance x x' / L between
 individuals and G = diag(s) C diag(s) between traits: multi-trait GBLUP.
 
+Sites: mu mean; D environment_effect; Z effects; chol(C) trait_correlation; s trait_scale
 Source: Fisher 1918, doi:10.1017/S0080456800012163; VanRaden 2008, doi:10.3168/jds.2007-0980.
 Claims: additive, dense, no bottleneck.  Rivals: `blueprint` says sparse, `factor` says few latents.
 Special case: C = I and a common s is ridge regression.  Refuted by: epistasis; a latent bottleneck.

@@ -8,6 +8,7 @@
 Late steps vary little, being seldom reached, so that R needs no scaling by the number of steps S.
 In the code U / sqrt(L) is `encoder`, c is `gate_bias`, R is `decoder` and s is `trait_scale`.
 
+Sites: mu mean; D environment_effect; U encoder; c gate_bias; Delta decoder; s trait_scale
 Source: the "genetic program" that Mitchell & Cheney 2025, doi:10.1016/j.tig.2025.01.008, hold the
 genomic code against; the metaphor is Mayr's 1961, doi:10.1126/science.134.3489.1501.
 Claims: loci switch steps; a step that fails silences all later ones (a masking, one-way epistasis),

@@ -2,13 +2,15 @@
 
 import csv
 import os
+import re
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.files import existing, reading
-from genomic_code.spec.readers.frame import SINGLE, from_dataframe
+from genomic_code.spec.readers.frame import from_dataframe
 
 __all__ = ["read"]
 
@@ -72,28 +74,54 @@ def delimited(file: Path) -> pd.DataFrame:
     with reading(file, "a text table"):
         with pa.input_stream(str(file)) as stream:
             raw = stream.read()
-        first = raw[: raw.find(b"\n")] if b"\n" in raw else raw
-        header = first.decode("utf-8-sig").rstrip("\r")
-        delimiter = max(DELIMITERS, key=header.count)
-        columns = next(csv.reader([header], delimiter=delimiter), [])
+        first = raw.split(b"\n", 1)[0].decode("utf-8-sig").rstrip("\r")
+        delimiter = max(DELIMITERS, key=first.count)
+        columns = next(csv.reader([first], delimiter=delimiter), [])
     if not raw.strip():
         raise ValueError(f"{str(file)!r} must have a header and rows, got an empty file")
-    twice = (
-        sorted({column for column in columns if columns.count(column) > 1})
-        if len(set(columns)) < len(columns)
-        else []
-    )
-    if twice:
-        raise ValueError(f"column names must be unique, got {twice[0]!r} twice in {str(file)!r}")
-    types = {
-        c: pa.string() if c in SINGLE else pa.float64() for c in columns if c in SINGLE or ":" in c
-    }
+    if columns and columns[0] == "" and "individual" not in columns:
+        columns[0] = "individual"  # pandas and R write row names so
+    check_header(file, columns)
+    if not raw.partition(b"\n")[2].strip():
+        raise ValueError(f"{str(file)!r} must have rows below its header, got none")
+    types = {c: pa.float64() if ":" in c else pa.string() for c in columns}
     with reading(file, f"a table separated by {DELIMITERS[delimiter]}"):
-        table = arrow.read_csv(
-            pa.BufferReader(raw),
-            read_options=arrow.ReadOptions(block_size=max(len(raw), 1 << 20), use_threads=False),
-            parse_options=arrow.ParseOptions(delimiter=delimiter),
-            convert_options=arrow.ConvertOptions(column_types=types, strings_can_be_null=False),
-        )
+        try:
+            table = arrow.read_csv(
+                pa.BufferReader(raw),
+                read_options=arrow.ReadOptions(
+                    block_size=min(max(len(raw), 1 << 20), (1 << 31) - 1),
+                    use_threads=False,
+                    column_names=columns,
+                    skip_rows=1,
+                ),
+                parse_options=arrow.ParseOptions(delimiter=delimiter),
+                convert_options=arrow.ConvertOptions(column_types=types),
+            )
+        except pa.ArrowInvalid as cause:
+            raise ValueError(explained(str(cause), columns)) from None
         frame: pd.DataFrame = table.to_pandas()
     return frame
+
+
+def check_header(file: Path, columns: list[str]) -> None:
+    """Refuse a header with nameless or repeated columns."""
+    if "" in columns:
+        raise ValueError(
+            f"{str(file)!r} must have a name for every column, column {columns.index('') + 1} has "
+            f"no name; name or delete it"
+        )
+    twice = [column for column, count in Counter(columns).items() if count > 1]
+    if twice:
+        raise ValueError(f"column names must be unique, got {twice[0]!r} twice in {str(file)!r}")
+
+
+def explained(cause: str, columns: list[str]) -> str:
+    """The parser's complaint, with the name of the column where it gives the number."""
+    found = re.search(r"column #(\d+): (?:Row #(\d+): )?.*invalid value '(.*)'", cause, re.DOTALL)
+    if not found:
+        return cause
+    column, row, value = found.groups()
+    hint = "; write decimals with a point" if re.fullmatch(r"[-+]?\d+,\d+", value) else ""
+    place = f" in row {row}" if row else ""
+    return f"column {columns[int(column)]!r} must hold numbers, got {value!r}{place}{hint}"

@@ -2,7 +2,7 @@
 
 | column | holds |
 |---|---|
-| `individual` | name of the individual; optional, numbers otherwise |
+| `individual` | name of the individual; a first column without a name is taken for it |
 | `genotype:LOCUS` | genotype, numbers, none missing |
 | `phenotype:TRAIT` | trait, empty where missing |
 | `environment:NAME` | covariate, optional |
@@ -12,12 +12,12 @@
 """
 
 from collections.abc import Iterable, Mapping
+from numbers import Number
 
-import numpy as np
 import pandas as pd
 
 from genomic_code.spec.cohort import Cohort
-from genomic_code.spec.tables import ROWS
+from genomic_code.spec.tables import ROWS, as_text
 
 __all__ = ["from_dataframe", "to_dataframe"]
 
@@ -64,7 +64,7 @@ def from_dataframe(
     """
     if not isinstance(frame, pd.DataFrame):
         raise ValueError(f"frame must be a pandas DataFrame, got {type(frame).__name__}")
-    names = frame.columns.astype(str)
+    names = as_text(frame.columns)
     if not names.is_unique:
         raise ValueError(f"column names must be unique, got {names[names.duplicated()][0]!r} twice")
     frame = frame.set_axis(names, axis=1)
@@ -98,6 +98,11 @@ def from_dataframe(
     lacking = [column for column in wanted if column not in frame.columns]
     if lacking:
         raise ValueError(f"frame must have the column {lacking[0]!r}, got {shown(frame.columns)}")
+    for key, columns in chosen.items():
+        if len(set(columns)) < len(columns):
+            raise ValueError(f"{key} must name each column once, got {columns}")
+        if not columns and key in ("genotype", "phenotype"):
+            raise ValueError(f"{key} must name at least one column, got none")
     return assemble(frame, chosen, single, name)
 
 
@@ -168,9 +173,8 @@ def numbers(frame: pd.DataFrame) -> None:
     for column in frame.columns:
         values = frame[column]
         if not pd.api.types.is_numeric_dtype(values):
-            parsed = pd.to_numeric(values, errors="coerce")
-            bad = np.flatnonzero(parsed.isna() & values.notna())
-            place = f", got {values.iloc[bad[0]]!r} in row {bad[0] + 1}" if len(bad) else ""
+            bad = [row for row, value in enumerate(values) if not isinstance(value, Number)]
+            place = f", got {brief(values.iloc[bad[0]])} in row {bad[0] + 1}" if bad else ""
             raise ValueError(f"column {column!r} must hold numbers{place}")
 
 
@@ -204,3 +208,8 @@ def shown(columns: Iterable[str], most: int = 6) -> str:
     """The first few names."""
     names = list(columns)
     return f"{names[:most]}{' ...' if len(names) > most else ''}"
+
+
+def brief(value: object) -> str:
+    """A value in one short line."""
+    return " ".join(repr(value).split())[:60]

@@ -1,0 +1,162 @@
+"""From starts to an optimum: restarts are screened, the best is refined until the ELBO settles."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from genomic_code.inference.engine import (
+    BACKENDS,
+    State,
+    Step,
+    capture,
+    estimate_elbo,
+    make_step,
+    run,
+)
+from genomic_code.inference.flat import FlatModel
+from genomic_code.inference.guides import Guide
+from genomic_code.spec.protocols import Data
+from genomic_code.spec.validate import one_of
+
+__all__ = ["DivergenceError", "Optimum", "Settings", "optimise"]
+
+SCREENING_DRAWS = 20
+"""Draws for the ELBO by which restarts are ranked; they differ by tens of nats."""
+
+
+class DivergenceError(RuntimeError):
+    """No restart reached a finite ELBO."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to optimise; the defaults are meant to be left alone."""
+
+    restarts: int = 10
+    """Random starts, of which the best ELBO on the training rows goes on; at least 1."""
+    screening: int = 250
+    """Steps that every restart takes."""
+    steps: int = 500
+    """Steps that the best restart takes in a cycle of the step size."""
+    cycles: int = 6
+    """Largest number of such cycles."""
+    tolerance: float = 2e-4
+    """A cycle that improves the ELBO by less than this, in nats per observed cell, is the last."""
+    rate: float = 0.06
+    """First step size, on the scale of the unconstrained weights."""
+    elbo_draws: int = 200
+    """Draws for the final ELBO."""
+    backend: str = "traced"
+    """`traced` records the step once; `eager` runs Pyro at each step."""
+
+    def __post_init__(self) -> None:
+        one_of("backend", self.backend, list(BACKENDS))
+        for name in ("restarts", "screening", "steps", "cycles", "elbo_draws"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
+        for name in ("tolerance", "rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+
+
+class Optimum(NamedTuple):
+    """The best restart of each fold."""
+
+    parameters: Tensor
+    """Guide parameters `(F, Q)`."""
+    elbo: Tensor
+    """`(F,)`, in nats."""
+    error: Tensor
+    """Monte-Carlo standard error of the ELBO `(F,)`."""
+    restarts: Tensor
+    """ELBO of every restart after screening `(F, R)`; NaN where there was but one."""
+    history: Tensor
+    """One-draw ELBO at each step of the best restart `(steps, F)`."""
+    converged: bool
+
+
+def optimise(
+    flat: FlatModel,
+    guide: Guide,
+    location: Tensor,
+    data: Data,
+    settings: Settings,
+    generator: torch.Generator,
+    bar: tqdm,
+) -> Optimum:
+    """Maximise the ELBO from locations `(F, R, P)` on data `(F, 1, N, ...)`.
+
+    Raises:
+        DivergenceError: In some fold no restart reached a finite ELBO.
+    """
+    step = make_step(flat, guide)
+    folds, restarts = location.shape[:2]
+    state = State.start(guide.start(location))
+
+    def recorded(draws: int) -> Step:
+        noise = torch.randn(draws, *state.parameters.shape[:2], flat.dim, generator=generator)
+        tensors = [value for value in data if value is not None]
+        return capture(step, (*state, torch.tensor(0.0), noise, *tensors), settings.backend)
+
+    histories = []
+    score = torch.full((folds, 1), torch.nan)
+    if restarts > 1:
+        screen = recorded(1)
+        state, history = run(
+            screen, state, data, settings.screening, settings.rate, 0, flat.dim, generator, bar
+        )
+        score, _ = estimate_elbo(flat, guide, state.parameters, data, SCREENING_DRAWS, generator)
+        best = choose(score, flat.formalization.name)[:, None]
+        state = State.start(state.parameters.take_along_dim(best[..., None], 1))
+        histories.append(history.take_along_dim(best[None], 2))
+    refine = recorded(2)
+    tolerance = settings.tolerance * int(data.observed.sum((-1, -2)).max())
+    before = torch.full((folds, 1), -torch.inf, dtype=torch.float64)
+    converged = False
+    for cycle in range(settings.cycles):
+        rate = settings.rate if cycle == 0 else settings.rate / 2
+        if cycle:
+            bar.total += settings.steps
+        state, history = run(refine, state, data, settings.steps, rate, 1, flat.dim, generator, bar)
+        state = State.start(state.parameters)
+        histories.append(history)
+        elbo, error = estimate_elbo(
+            flat, guide, state.parameters, data, settings.elbo_draws, generator
+        )
+        if not torch.isfinite(elbo).all():
+            raise DivergenceError(
+                f"{flat.formalization.name}: the ELBO became {float(elbo.min())}; lower "
+                f"rate={settings.rate} or check the cohort for outliers"
+            )
+        gain = float((elbo - before).max())
+        before = elbo
+        if gain < tolerance + 2 * float(error.max()):
+            converged = True
+            break
+    return Optimum(
+        state.parameters[:, 0],
+        elbo[:, 0],
+        error[:, 0],
+        score,
+        torch.cat(histories)[..., 0],
+        converged,
+    )
+
+
+def choose(score: Tensor, name: str) -> Tensor:
+    """Best restart `(F,)` of ELBOs `(F, R)`.
+
+    Raises:
+        DivergenceError: In some fold no restart is finite.
+    """
+    finite = torch.isfinite(score)
+    if not finite.any(1).all():
+        raise DivergenceError(
+            f"{name}: none of {score.shape[1]} restarts reached a finite ELBO; lower rate, or "
+            "check the cohort for outliers"
+        )
+    return torch.where(finite, score, -torch.inf).argmax(1)
