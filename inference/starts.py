@@ -54,7 +54,8 @@ def free_median(site: Site) -> Tensor:
     entries = site.free_shape.numel()
     count = 101 if entries < 1000 else 1
     draws = site.transform.inv(site.prior.sample(torch.Size([count])))
-    return draws.median().expand(site.free_shape)
+    median: Tensor = draws.median().expand(site.free_shape)
+    return median
 
 
 def ridge(data: Data) -> Tensor:
@@ -71,7 +72,8 @@ def ridge(data: Data) -> Tensor:
     else:
         gram = x.mT @ x + penalty * torch.eye(loci, dtype=x.dtype)
         effects = torch.linalg.solve(gram, x.mT @ y)
-    return effects.to(data.genotype.dtype)
+    single: Tensor = effects.to(data.genotype.dtype)
+    return single
 
 
 def spectral(
@@ -80,7 +82,7 @@ def spectral(
     """Encoder `(L, K)` onto the leading axes of the fitted traits, with unit-variance scores."""
     fitted = genotype @ effects
     axes = torch.linalg.svd(fitted - fitted.mean(0), full_matrices=False).Vh.mT[:, :latents]
-    encoder = effects @ axes
+    encoder: Tensor = effects @ axes
     scores = (genotype @ encoder).std(0, correction=0)
     encoder = encoder / scores.clamp_min(1e-6 * scores.max().clamp_min(1e-6))
     encoder = encoder * len(effects) ** 0.5

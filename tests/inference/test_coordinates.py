@@ -10,7 +10,9 @@ def test_prior_is_standard_normal() -> None:
     transform = HalfCauchyQuantile(torch.tensor(0.7).double())
     u = torch.linspace(-6, 6, 49).double()
     value = transform(u)
-    log_prob = HalfCauchy(transform.scale).log_prob(value) + transform.log_abs_det_jacobian(u, value)
+    log_prob = HalfCauchy(transform.scale).log_prob(value) + transform.log_abs_det_jacobian(
+        u, value
+    )
     torch.testing.assert_close(log_prob, Normal(0.0, 1.0).log_prob(u).double(), rtol=0, atol=1e-6)
     torch.testing.assert_close(transform.inv(value), u, rtol=1e-9, atol=1e-9)
     slope = torch.func.vmap(torch.func.grad(lambda x: transform(x).log()))(u)
