@@ -46,7 +46,7 @@ def bits(fit: Fit, draws: int = 500, seed: int = 0) -> pd.DataFrame:
     """
     if draws < 4:
         raise ValueError(f"draws must be at least 4, got {draws}")
-    if fit.parameters.shape[-1] != 2 * fit.flat.dim:
+    if not isinstance(fit.guide, MeanField):
         raise ValueError(
             "fit must have a mean-field guide, whose sites are independent; use rate_distortion "
             "for the total of other guides"

@@ -3,6 +3,9 @@
 Prior draws as starts cost hundreds of nats. A ridge fit gives the leading axes along which the
 genotype moves the traits; `encoder` sites start on these, randomly rotated in each restart, and
 `effects` sites on the ridge solution itself. All other sites start at their prior median.
+
+A formalization may know better: if it has a method `starts(data, generator)`, pure, each restart
+begins at the site values it returns, and only sites that it leaves out start as said above.
 """
 
 import torch
@@ -32,11 +35,15 @@ def starts(flat: FlatModel, data: Data, restarts: int, generator: torch.Generato
         torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
         median = {site.name: free_median(site) for site in flat.sites}
     effects = ridge(data)
+    own = getattr(flat.formalization, "starts", None)
     out = torch.empty(restarts, flat.dim)
     for r in range(restarts):
+        given = own(data, generator) if own else {}
         for site in flat.sites:
             value = median[site.name]
-            if site.name in BASELINE:
+            if site.name in given:
+                value = site.transform.inv(given[site.name])
+            elif site.name in BASELINE:
                 value = torch.zeros(site.free_shape)
             elif site.name == "effects" and site.free_shape == effects.shape:
                 value = effects / effects.square().mean().sqrt().clamp_min(1e-6)
