@@ -60,7 +60,7 @@ def compare(
     """Compare formalizations by what they predict of individuals they have not seen."""
     try:
         run_compare(cohort, formalizations, folds, restarts, seed, jobs, out, quiet)
-    except (ValueError, FloatingPointError) as error:
+    except (ValueError, FloatingPointError, RuntimeError) as error:
         fail(str(error))
 
 
