@@ -9,6 +9,10 @@ from torch.distributions import HalfCauchy, Independent, Transform, biject_to, c
 __all__ = ["HalfCauchyQuantile", "unconstrained"]
 
 
+FARTHEST = 6.0
+"""Values beyond this many standard deviations (1 in 5e8) are set to it: their squares overflow."""
+
+
 class HalfCauchyQuantile(Transform):
     """u -> scale tan(pi Phi(u) / 2): standard normal u makes HalfCauchy(scale) values.
 
@@ -27,13 +31,16 @@ class HalfCauchyQuantile(Transform):
 
     def _call(self, x: Tensor) -> Tensor:
         # the smaller tail is exact, and gives the larger one as its reciprocal
-        tail = torch.tan(0.25 * math.pi * torch.erfc(x.abs() * math.sqrt(0.5)))
-        return self.scale * torch.where(x < 0, tail, 1 / tail)
+        distance = torch.where(x < 0, -x, x).clamp_max(FARTHEST)  # abs has no slope at 0
+        tail = torch.tan(0.25 * math.pi * torch.erfc(distance * math.sqrt(0.5)))
+        value: Tensor = self.scale * torch.where(x < 0, tail, 1 / tail)
+        return value
 
     def _inverse(self, y: Tensor) -> Tensor:
         ratio = y / self.scale
         tail = torch.atan(torch.minimum(ratio, 1 / ratio)) * (2 / math.pi)
-        return torch.special.ndtri(tail) * torch.where(ratio < 1, 1.0, -1.0)
+        free: Tensor = torch.special.ndtri(tail) * torch.where(ratio < 1, 1.0, -1.0)
+        return free
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         """`log |dy/dx|`, entry by entry."""
@@ -53,4 +60,5 @@ def unconstrained(prior: torch.distributions.Distribution) -> Transform:
         base = base.base_dist
     if isinstance(base, HalfCauchy):
         return HalfCauchyQuantile(base.scale.reshape(-1)[0])
-    return biject_to(prior.support)
+    transform: Transform = biject_to(prior.support)
+    return transform

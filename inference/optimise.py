@@ -1,7 +1,7 @@
 """From starts to an optimum: restarts are screened, the best is refined until the ELBO settles."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -86,7 +86,7 @@ def optimise(
     data: Data,
     settings: Settings,
     generator: torch.Generator,
-    bar: tqdm,
+    bar: "tqdm[Any]",
 ) -> Optimum:
     """Maximise the ELBO from locations `(F, R, P)` on data `(F, 1, N, ...)`.
 
@@ -120,7 +120,7 @@ def optimise(
     for cycle in range(settings.cycles):
         rate = settings.rate if cycle == 0 else settings.rate / 2
         if cycle:
-            bar.total += settings.steps
+            bar.total = (bar.total or 0) + settings.steps
         state, history = run(refine, state, data, settings.steps, rate, 1, flat.dim, generator, bar)
         state = State.start(state.parameters)
         histories.append(history)

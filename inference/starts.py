@@ -11,7 +11,7 @@ begins at the site values it returns, and only sites that it leaves out start as
 import torch
 from torch import Tensor
 
-from genomic_code.inference.flat import FlatModel, Site
+from genomic_code.inference.flat import FlatModel, Site, compose
 from genomic_code.spec.protocols import Data
 
 __all__ = ["is_random", "starts"]
@@ -53,7 +53,25 @@ def starts(flat: FlatModel, data: Data, restarts: int, generator: torch.Generato
                 spread = SPREAD_OUTPUT if "trait" in site.dims else SPREAD_HIDDEN
                 value = value + spread * torch.randn(site.free_shape, generator=generator)
             out[r, site.start : site.stop] = value.reshape(-1)
-    return out
+    return rescale(flat, out, effects)
+
+
+def rescale(flat: FlatModel, location: Tensor, effects: Tensor) -> Tensor:
+    """Locations `(R, P)` whose composed effects have the size of the ridge effects `(L, T)`.
+
+    What a prior makes of its sites is known only to the formalization, so it is asked.
+    """
+    for site in flat.sites:
+        if site.name == "effects" and site.free_shape == effects.shape:
+            values, _ = flat.unpack(location)
+            with torch.no_grad():
+                composed = compose(flat.formalization, values, flat.shape)[0].get("effects")
+            if composed is None or composed.shape[1:] != effects.shape:
+                continue
+            size = (composed * effects).sum((1, 2)) / composed.square().sum((1, 2))
+            entries = slice(site.start, site.stop)
+            location[:, entries] *= torch.where(size > 0, size, 1.0)[:, None]
+    return location
 
 
 def free_median(site: Site) -> Tensor:
@@ -61,7 +79,8 @@ def free_median(site: Site) -> Tensor:
     entries = site.free_shape.numel()
     count = 101 if entries < 1000 else 1
     draws = site.transform.inv(site.prior.sample(torch.Size([count])))
-    return draws.median().expand(site.free_shape)
+    median: Tensor = draws.median().expand(site.free_shape)
+    return median
 
 
 def ridge(data: Data) -> Tensor:
@@ -78,7 +97,8 @@ def ridge(data: Data) -> Tensor:
     else:
         gram = x.mT @ x + penalty * torch.eye(loci, dtype=x.dtype)
         effects = torch.linalg.solve(gram, x.mT @ y)
-    return effects.to(data.genotype.dtype)
+    single: Tensor = effects.to(data.genotype.dtype)
+    return single
 
 
 def spectral(
@@ -87,7 +107,7 @@ def spectral(
     """Encoder `(L, K)` onto the leading axes of the fitted traits, with unit-variance scores."""
     fitted = genotype @ effects
     axes = torch.linalg.svd(fitted - fitted.mean(0), full_matrices=False).Vh.mT[:, :latents]
-    encoder = effects @ axes
+    encoder: Tensor = effects @ axes
     scores = (genotype @ encoder).std(0, correction=0)
     encoder = encoder / scores.clamp_min(1e-6 * scores.max().clamp_min(1e-6))
     encoder = encoder * len(effects) ** 0.5

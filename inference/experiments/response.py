@@ -82,7 +82,7 @@ def founders(lineage: Lineage, count: int, seed: int) -> tuple[WeightGenome, Ten
     old = lineage.needed()
     draws = lineage.flat_draws(count, seed)
     niche = Niche(torch.zeros(1, old.shape.traits))
-    fixed = {name: value for name, value in old.fixed.items()}
+    fixed = dict(old.fixed)
     genome = WeightGenome(
         old.formalization, niche, old.shape.loci, fixed, individuals=old.shape.individuals
     )
