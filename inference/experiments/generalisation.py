@@ -78,7 +78,7 @@ class Generalisation:
         """Means over seeds with standard deviations between seeds, a row an organism and arm.
 
         Columns: `half_time` (generations), `evolvability` (e_M towards the target over its mean),
-        `distance` (squared, relative, at the end), `final_trace` (tr M at the end), each with `_sd`.
+        `distance` (squared, relative, at the end), `final_trace` (tr M at the end); `_sd` of each.
         """
         rows = []
         for (organism, arm), runs in self.responses.items():
@@ -98,7 +98,9 @@ class Generalisation:
     def speed(self, organism: str, reference: str, arm: str) -> tuple[float, float]:
         """Half-time of `reference` over that of `organism`: mean and sd over the paired seeds."""
         ours, theirs = self.responses[organism, arm], self.responses[reference, arm]
-        ratios = [b.half_time.mean() / a.half_time.mean() for a, b in zip(ours, theirs, strict=True)]
+        ratios = [
+            b.half_time.mean() / a.half_time.mean() for a, b in zip(ours, theirs, strict=True)
+        ]
         return float(np.mean(ratios)), float(np.std(ratios, ddof=1)) if len(ratios) > 1 else 0.0
 
     def plot(self, ax: Sequence[Axes] | None = None) -> Sequence[Axes]:
