@@ -115,7 +115,7 @@ def run_compare(
         typer.echo(f"results in {out}")
 
 
-def load(source: str | None):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def load(source: str | None):  # type: ignore[no-untyped-def]
     """The cohort that the argument names."""
     from genomic_code.spec import datasets, readers
     from genomic_code.spec.simulate import simulate

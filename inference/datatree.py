@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from genomic_code.inference.flat import compose
-from genomic_code.inference.guides import MeanField
 from genomic_code.inference.posterior import Fit
 
 __all__ = ["to_datatree"]
@@ -71,7 +70,7 @@ def to_datatree(fit: Fit, draws: int = 200) -> xr.DataTree:
         "elbo_error": fit.elbo_error,
         "converged": int(fit.converged),
         "seed": fit.seed,
-        "guide": MeanField.name,
+        "guide": fit.guide.name,
         "schema": 1,
     }
     return tree
@@ -123,7 +122,7 @@ def log_densities(fit: Fit, flat: Tensor) -> dict[str, NDArray[np.float64]]:
     size = max(1, LARGEST // max(fit.flat.dim, fit.data.observed.numel()))
     with torch.no_grad():
         log_p = torch.cat([fit.flat.log_joint(part, fit.data) for part in flat.split(size)])
-        log_q = MeanField().log_density(fit.parameters, flat)
+        log_q = fit.guide.log_density(fit.parameters, flat)
     return {"log_p": log_p.double().numpy()[None], "log_q": log_q.double().numpy()[None]}
 
 

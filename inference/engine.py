@@ -8,7 +8,7 @@ leading shape `(F, R)`: folds by restarts. Captured once, it is replayed without
 import math
 import warnings
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from tqdm.auto import tqdm
 
 from genomic_code.inference.flat import FlatModel
-from genomic_code.inference.guides import MeanField
+from genomic_code.inference.guides import Guide
 from genomic_code.spec.protocols import Data
 
 __all__ = ["BACKENDS", "State", "capture", "estimate_elbo", "make_step", "run"]
@@ -36,7 +36,7 @@ class State(NamedTuple):
     """Adam's running mean of the gradient."""
     square: Tensor
     """Adam's running mean of the squared gradient."""
-    count: Tensor
+    taken: Tensor
     """Number of steps taken, a scalar."""
 
     @classmethod
@@ -50,7 +50,7 @@ class State(NamedTuple):
 Step = Callable[..., tuple[Tensor, Tensor, Tensor, Tensor, Tensor]]
 
 
-def make_step(flat: FlatModel, guide: MeanField) -> Step:
+def make_step(flat: FlatModel, guide: Guide) -> Step:
     """`step(*state, rate, noise, *data) -> (*state, elbo)`; noise `(D, F, R, P)`, elbo `(F, R)`."""
 
     def loss(parameters: Tensor, noise: Tensor, data: Data) -> tuple[Tensor, Tensor]:
@@ -94,9 +94,10 @@ def capture(step: Step, example: tuple[Tensor, ...], backend: str = "traced") ->
     except (RuntimeError, TypeError, ValueError, NotImplementedError) as cause:
         warnings.warn(f"model cannot be recorded, running it eagerly: {cause}", stacklevel=2)
         return step
+    generator = torch.Generator().manual_seed(0)
     for shift in (0.1, -1.0):
         probe = list(example)
-        probe[0] = example[0] + shift * torch.randn_like(example[0])
+        probe[0] = example[0] + shift * torch.randn(example[0].shape, generator=generator)
         theirs, ours = step(*probe)[-1], recorded(*probe)[-1]
         if not torch.allclose(theirs, ours, rtol=1e-3, atol=1e-2, equal_nan=True):
             warnings.warn(
@@ -115,8 +116,9 @@ def run(
     steps: int,
     rate: float,
     pairs: int,
+    dim: int,
     generator: torch.Generator,
-    progress: tqdm | None = None,
+    progress: "tqdm[Any] | None" = None,
 ) -> tuple[State, Tensor]:
     """Take `steps` steps under a cosine step size.
 
@@ -127,6 +129,7 @@ def run(
         steps: Number of steps.
         rate: First step size.
         pairs: Antithetic pairs a step; 0 takes a single plain draw.
+        dim: Length P of the flat vector.
         generator: Source of the noise.
         progress: Bar to advance.
 
@@ -134,7 +137,6 @@ def run(
         The last state and the ELBO estimates `(steps, F, R)`.
     """
     history = torch.empty(steps, *state.parameters.shape[:2])
-    dim = state.parameters.shape[-1] // 2
     tensors = [value for value in data if value is not None]
     with torch.no_grad():
         for i in range(steps):
@@ -153,7 +155,7 @@ def run(
 
 
 def estimate_elbo(
-    flat: FlatModel, guide: MeanField, parameters: Tensor, data: Data, draws: int,
+    flat: FlatModel, guide: Guide, parameters: Tensor, data: Data, draws: int,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """ELBO `(F, R)` by `draws` draws and its Monte-Carlo standard error, in nats."""

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from tqdm.auto import tqdm
 
 from genomic_code.inference.basis import Basis
 from genomic_code.inference.flat import FlatModel
+from genomic_code.inference.guides import choose_guide
 from genomic_code.inference.optimise import DivergenceError, Settings, optimise
 from genomic_code.inference.posterior import Fit
 from genomic_code.inference.starts import is_random, starts
@@ -54,7 +56,7 @@ def fit(
         DivergenceError: No restart reached a finite ELBO.
     """
     everyone = np.ones((1, len(cohort)), bool)
-    chosen = Settings(**{**vars(settings or Settings()), **options})  # type: ignore[arg-type]
+    chosen = Settings(**{**vars(settings or Settings()), **options})
     fitted = fit_folds(formalization, cohort, everyone, chosen, seed, progress, given)[0]
     if not fitted.converged:
         warnings.warn(
@@ -117,7 +119,7 @@ def fit_batch(
     restarts: int,
     settings: Settings,
     seed: int,
-    bar: tqdm,
+    bar: "tqdm[Any]",
     given: Mapping[str, Tensor] | None = None,
 ) -> list[Fit]:
     """Fits to training sets `(F, N)` in one batch: screen the restarts, refine the best."""
@@ -133,7 +135,8 @@ def fit_batch(
     flat = FlatModel(model, folds[0].shape, given)
     location = torch.stack([starts(flat, fold, restarts, generator) for fold in folds])
     data = Data(*(torch.stack(tensors).unsqueeze(1) for tensors in zip(*folds, strict=True)))
-    optimum = optimise(flat, location, data, settings, generator, bar)
+    guide = choose_guide(flat)
+    optimum = optimise(flat, guide, location, data, settings, generator, bar)
     return [
         Fit(
             formalization=model,
@@ -143,6 +146,7 @@ def fit_batch(
             basis=None if bases is None else bases[f],
             flat=flat,
             data=folds[f],
+            guide=guide,
             parameters=optimum.parameters[f],
             elbo=float(optimum.elbo[f]),
             elbo_error=float(optimum.error[f]),

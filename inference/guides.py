@@ -1,19 +1,43 @@
 """Variational families over the flat unconstrained vector: what a population can be."""
 
 import math
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
-__all__ = ["MeanField"]
+from genomic_code.inference.flat import FlatModel
+
+__all__ = ["Guide", "MeanField", "TraitBlocks", "choose_guide"]
 
 LOG_2PI = math.log(2 * math.pi)
+LARGEST = 2**22
+"""Largest number of entries of the blocks of one guide."""
+
+
+class Guide(Protocol):
+    """A family of distributions over flat vectors `(..., P)`, by flat parameters `(..., Q)`."""
+
+    name: ClassVar[str]
+
+    def start(self, location: Tensor, scale: float = 0.05) -> Tensor:
+        """Parameters around locations `(..., P)`."""
+        ...
+
+    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
+        """Reparameterised draws of standard normal `noise` `(..., P)`."""
+        ...
+
+    def log_density(self, parameters: Tensor, flat: Tensor) -> Tensor:
+        """`log q(flat)`, shape `(...)`."""
+        ...
 
 
 class MeanField:
     """Independent normals: parameters `(..., 2P)` hold locations, then log standard deviations."""
 
-    name = "meanfield"
+    name: ClassVar[str] = "meanfield"
 
     def start(self, location: Tensor, scale: float = 0.05) -> Tensor:
         """Parameters `(..., 2P)` around locations `(..., P)`."""
@@ -29,3 +53,68 @@ class MeanField:
         location, log_scale = parameters.chunk(2, -1)
         standard = (flat - location) * (-log_scale).exp()
         return -(0.5 * standard.square() + log_scale + 0.5 * LOG_2PI).sum(-1)
+
+
+@dataclass(frozen=True)
+class TraitBlocks:
+    """Mean field, but the effects of one locus on its T traits are jointly normal.
+
+    In the basis in which training individuals are uncorrelated, this is the exact posterior of
+    additive effects given their covariance between traits, where no cell is missing. A block is
+    u = m + s * (I + A) noise with A strictly lower triangular; parameters `(..., 2P + r T T)` hold
+    locations, log s, then the matrices A of r loci.
+    """
+
+    name: ClassVar[str] = "traitblocks"
+
+    dim: int
+    """Length P of the flat vector."""
+    first: int
+    """Where the effects begin in it."""
+    loci: int
+    traits: int
+
+    def start(self, location: Tensor, scale: float = 0.05) -> Tensor:
+        """Parameters around locations `(..., P)`, without correlation."""
+        mixing = location.new_zeros(*location.shape[:-1], self.loci * self.traits**2)
+        return torch.cat([location, torch.full_like(location, math.log(scale)), mixing], -1)
+
+    def split(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Locations and log scales `(..., P)`, and the matrices A `(..., r, T, T)`."""
+        location, log_scale = parameters[..., : 2 * self.dim].chunk(2, -1)
+        shape = (*parameters.shape[:-1], self.loci, self.traits, self.traits)
+        return location, log_scale, parameters[..., 2 * self.dim :].reshape(shape).tril(-1)
+
+    def block(self, flat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """A flat vector before, in and after the effects, the latter `(..., r, T)`."""
+        last = self.first + self.loci * self.traits
+        effects = flat[..., self.first : last]
+        shape = (*flat.shape[:-1], self.loci, self.traits)
+        return flat[..., : self.first], effects.reshape(shape), flat[..., last:]
+
+    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
+        """Reparameterised draws of standard normal `noise` `(..., P)`."""
+        location, log_scale, mixing = self.split(parameters)
+        before, effects, after = self.block(noise)
+        mixed = effects + (mixing @ effects[..., None])[..., 0]
+        return location + log_scale.exp() * torch.cat([before, mixed.flatten(-2), after], -1)
+
+    def log_density(self, parameters: Tensor, flat: Tensor) -> Tensor:
+        """`log q(flat)`, shape `(...)`."""
+        location, log_scale, mixing = self.split(parameters)
+        before, effects, after = self.block((flat - location) * (-log_scale).exp())
+        unmixed = torch.linalg.solve_triangular(
+            mixing, effects[..., None], upper=False, unitriangular=True
+        )
+        standard = torch.cat([before, unmixed[..., 0].flatten(-2), after], -1)
+        return -(0.5 * standard.square() + log_scale + 0.5 * LOG_2PI).sum(-1)
+
+
+def choose_guide(flat: FlatModel) -> Guide:
+    """Trait blocks for dense additive effects of a size that allows it, else mean field."""
+    for site in flat.sites:
+        if site.name == "effects" and site.isotropic and site.dims == ("locus", "trait"):
+            loci, traits = site.shape
+            if traits > 1 and loci * traits**2 <= LARGEST:
+                return TraitBlocks(flat.dim, site.start, loci, traits)
+    return MeanField()

@@ -1,7 +1,7 @@
 """From starts to an optimum: restarts are screened, the best is refined until the ELBO settles."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from genomic_code.inference.engine import (
     run,
 )
 from genomic_code.inference.flat import FlatModel
-from genomic_code.inference.guides import MeanField
+from genomic_code.inference.guides import Guide
 from genomic_code.spec.protocols import Data
 from genomic_code.spec.validate import one_of
 
@@ -81,18 +81,18 @@ class Optimum(NamedTuple):
 
 def optimise(
     flat: FlatModel,
+    guide: Guide,
     location: Tensor,
     data: Data,
     settings: Settings,
     generator: torch.Generator,
-    bar: tqdm,
+    bar: "tqdm[Any]",
 ) -> Optimum:
     """Maximise the ELBO from locations `(F, R, P)` on data `(F, 1, N, ...)`.
 
     Raises:
         DivergenceError: In some fold no restart reached a finite ELBO.
     """
-    guide = MeanField()
     step = make_step(flat, guide)
     folds, restarts = location.shape[:2]
     state = State.start(guide.start(location))
@@ -107,7 +107,7 @@ def optimise(
     if restarts > 1:
         screen = recorded(1)
         state, history = run(
-            screen, state, data, settings.screening, settings.rate, 0, generator, bar
+            screen, state, data, settings.screening, settings.rate, 0, flat.dim, generator, bar
         )
         score, _ = estimate_elbo(flat, guide, state.parameters, data, SCREENING_DRAWS, generator)
         best = choose(score, flat.formalization.name)[:, None]
@@ -120,8 +120,8 @@ def optimise(
     for cycle in range(settings.cycles):
         rate = settings.rate if cycle == 0 else settings.rate / 2
         if cycle:
-            bar.total += settings.steps
-        state, history = run(refine, state, data, settings.steps, rate, 1, generator, bar)
+            bar.total = (bar.total or 0) + settings.steps
+        state, history = run(refine, state, data, settings.steps, rate, 1, flat.dim, generator, bar)
         state = State.start(state.parameters)
         histories.append(history)
         elbo, error = estimate_elbo(

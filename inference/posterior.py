@@ -13,7 +13,7 @@ from torch import Tensor
 
 from genomic_code.inference.basis import Basis
 from genomic_code.inference.flat import FlatModel, compose, unvalidated
-from genomic_code.inference.guides import MeanField
+from genomic_code.inference.guides import Guide
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.protocols import Data, Formalization, Shape, Weights
 from genomic_code.spec.standardize import Scaler, tensor
@@ -49,8 +49,9 @@ class Fit:
     flat: FlatModel
     data: Data
     """The cohort in standard units and in the basis of the fit."""
+    guide: Guide
     parameters: Tensor
-    """Guide parameters `(2P,)`."""
+    """Guide parameters `(Q,)`."""
     elbo: float
     """Evidence lower bound in nats, of the phenotype in standard units."""
     elbo_error: float
@@ -81,7 +82,7 @@ class Fit:
         generator = torch.Generator().manual_seed(self.seed + 1 if seed is None else seed)
         half = torch.randn((draws + 1) // 2, self.flat.dim, generator=generator)
         noise = torch.stack([half, -half], 1).flatten(0, 1)[:draws]
-        return MeanField().sample(self.parameters, noise)
+        return self.guide.sample(self.parameters, noise)
 
     def sites(self, flat: Tensor, seed: int = 0) -> dict[str, Tensor]:
         """Site values `(S, ...)` of flat draws `(S, P)`, over loci whatever the basis."""
@@ -128,7 +129,7 @@ class Fit:
                 expected = self.formalization.develop(weights, data.genotype, data.environment)
                 expected = expected.expand(len(part), -1, -1)
                 noise = self.formalization.noise.distribution(expected, parameters, data)
-                yield Draws(part, expected, noise)  # type: ignore[arg-type]
+                yield Draws(part, expected, noise)
 
     def predict(self, cohort: Cohort | None = None, draws: int = 200) -> xr.Dataset:
         """Posterior prediction of every trait, in the units of the phenotype.

@@ -55,8 +55,8 @@ def differentiate(formalization: Formalization, data: Data) -> nx.DiGraph:
         node: Mapping[str, Any] = trace.nodes[name]
         if "dims" in (node["infer"] or {}):
             dims[name] = node["infer"]["dims"]
-            sites[name] = node["value"].detach().requires_grad_()
-    del sites["phenotype"]
+            if name != "phenotype":
+                sites[name] = node["value"].detach().requires_grad_()
     with poutine.condition(data=sites):
         weights = dict(formalization.weights(data.shape))
         parameters = dict(formalization.noise.parameters(data.shape))

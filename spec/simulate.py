@@ -21,6 +21,9 @@ __all__ = ["draw_genotype", "simulate"]
 
 Array = NDArray[np.float64]
 
+REDRAWS = 20
+"""Times that counts or categories are drawn for a trait in which all individuals are alike."""
+
 
 def simulate(
     formalization: str | Formalization = "generative",
@@ -41,9 +44,11 @@ def simulate(
 
     Weights W and environment effects D come from the formalization's prior, the shape of e from its
     noise model; a_t makes the genetic share of each trait, environment set aside, exactly the
-    heritability among the individuals. A noise model with a link (binary, ordered, counts) acts on
-    eta = E D + g with Var(g_t) = h2 / (1 - h2): for binary and ordered traits h2 is the
-    heritability of the liability; for counts it only sets the strength of the signal.
+    heritability among the individuals; where no locus moves a trait, Var(e_t) = 1.
+
+    A noise model with a link (binary, ordered, counts) acts on eta = E D + g with
+    Var(g_t) = h2 / (1 - h2): for binary and ordered traits h2 is the heritability of the liability;
+    for counts it only sets the strength of the signal.
 
     Args:
         formalization: Name or object; `null` has no genetic part, whatever the heritability.
@@ -72,6 +77,9 @@ def simulate(
     check_shares(heritability=heritability, missing=missing, linkage=linkage)
     if not (math.isfinite(error) and error >= 0):
         raise ValueError(f"error must be finite and at least 0, got {error}")
+    if error and not hypothesis.noise.standardised:
+        kind = type(hypothesis.noise).__name__
+        raise ValueError(f"error must be 0 with {kind} noise, got {error}")
     generator = np.random.default_rng(seed)
     x = as_table("genotype", genotype)
     if x is None:
@@ -84,7 +92,7 @@ def simulate(
         torch.manual_seed(seed)
         inputs = standard(x.to_numpy(np.float32)), standard(e)
         genetic, scale, additive = draw_traits(hypothesis, inputs, traits, heritability)
-        phenotype = observe(hypothesis.noise, genetic + additive, inputs, heritability)
+        phenotype = observe(hypothesis.noise, genetic, additive, inputs)
     y: Array = phenotype.double().numpy() + known * generator.standard_normal(known.shape)
     y[generator.random(y.shape) < missing] = np.nan
     cohort = Cohort(
@@ -151,17 +159,23 @@ def draw_traits(
 
 
 def observe(
-    noise: Noise, expected: Tensor, inputs: tuple[Tensor, Tensor], heritability: float
+    noise: Noise, genetic: Tensor, additive: Tensor, inputs: tuple[Tensor, Tensor]
 ) -> Tensor:
     """Phenotype `(N, T)` from the noise model, without the known error."""
-    seen = torch.ones_like(expected, dtype=torch.bool)
-    data = Data(*inputs, None, seen, torch.zeros_like(expected))
-    parameters = noise.parameters(data.shape)
+    seen = torch.ones_like(genetic, dtype=torch.bool)
+    data = Data(*inputs, None, seen, torch.zeros_like(genetic))
     if not noise.standardised:
-        return noise.distribution(expected, parameters, data).sample()
-    residual = noise.distribution(torch.zeros_like(expected), parameters, data).sample()
+        phenotype = torch.zeros_like(genetic)
+        for _ in range(REDRAWS):
+            drawn = noise.distribution(genetic + additive, noise.parameters(data.shape), data)
+            flat = phenotype.amax(0) == phenotype.amin(0)
+            phenotype = torch.where(flat, drawn.sample().to(phenotype.dtype), phenotype)
+        return phenotype
+    parameters = noise.parameters(data.shape)
+    residual = noise.distribution(torch.zeros_like(genetic), parameters, data).sample()
     residual = residual - residual.mean(0)
-    return expected + residual * math.sqrt(1 - heritability) / residual.std(0, correction=0)
+    scale = (1 - genetic.var(0, correction=0)).clamp(min=0).sqrt() / residual.std(0, correction=0)
+    return genetic + additive + residual * scale
 
 
 def check_sizes(**sizes: tuple[Any, int]) -> None:

@@ -39,7 +39,8 @@ class GenomePopulation:
     population_size: int
     """Number P of individuals; at least 1."""
     mutation_scale: float | Tensor = 0.05
-    """Standard deviation of a mutational step, one number or one a coordinate; 0 for none."""
+    """Standard deviation of a mutational step: one number, one a coordinate `(D,)`, or, where
+    populations differ, `(R, 1, D)`; 0 for none."""
     recombination: bool = False
     """Whether each coordinate comes from either of two parents (free recombination)."""
     neutral_prior: bool = True
@@ -48,7 +49,8 @@ class GenomePopulation:
     def __post_init__(self) -> None:
         at_least_one(self, "population_size")
         scale = torch.as_tensor(self.mutation_scale, dtype=torch.get_default_dtype())
-        if scale.shape not in ((), (self.genome.size,)) or not (scale >= 0).all():
+        own = scale.dim() == 0 or scale.shape[-1] == self.genome.size
+        if not own or scale.dim() not in (0, 1, 3) or not (scale >= 0).all():
             raise ValueError(
                 f"mutation_scale must be one number or {self.genome.size} of them, none negative, "
                 f"got shape {tuple(scale.shape)}"

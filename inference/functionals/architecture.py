@@ -21,9 +21,9 @@ __all__ = ["effective_number", "modularity", "modules", "pleiotropy_summary", "s
 
 
 def effective_number(squares: Tensor, dim: int) -> Tensor:
-    """Participation ratio `(sum b^2)^2 / sum b^4` of squared effects along `dim`; 0 if all are 0."""
+    """Participation ratio `(sum b^2)^2 / sum b^4` of squared effects along `dim`; 0 if all 0."""
     total, fourth = squares.sum(dim), squares.square().sum(dim)
-    return total.square() / fourth.clamp_min(1e-30 if squares.dtype.is_floating_point else 1)
+    return total.square() / fourth.clamp_min(1e-30)
 
 
 def pleiotropy_summary(squares: Tensor) -> Tensor:

@@ -64,7 +64,7 @@ def without_edge(f: Map, weight: str, index: tuple[int, ...]) -> Map:
     shape = tuple(value.shape[1:])
     if len(index) != len(shape) or any(not 0 <= i < n for i, n in zip(index, shape, strict=True)):
         raise ValueError(f"index of {weight} must be within its shape {shape}, got {index}")
-    value[(slice(None), *index)] = 0
+    value.flatten(1)[:, int(np.ravel_multi_index(index, shape))] = 0
     return replace(f, weights={**f.weights, weight: value})
 
 
@@ -99,7 +99,7 @@ def canonical_axes(f: Map) -> tuple[Tensor, Tensor]:
     total = torch.zeros(f.draws, latents, latents, dtype=torch.float64)
     for part, some in f.pieces(INDIVIDUALS * f.loci * f.trait_count):
         gradient = jacobian(some, f.genotype[:INDIVIDUALS]).double()
-        pull = torch.linalg.pinv(encoder[part])  # (s, K, L)
+        pull = torch.linalg.pinv(encoder[part], rtol=1e-5)  # (s, K, L)
         sensitivity = torch.einsum("skl,tsnl->sktn", pull, gradient).flatten(2)
         total[part] = sensitivity @ sensitivity.mT
     vectors = torch.linalg.eigh(root @ total @ root)[1].flip(-1)

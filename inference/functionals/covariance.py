@@ -51,7 +51,8 @@ def additive_least_squares(traits: Tensor, genotype: Tensor) -> Tensor:
         )
     y = traits.double() - traits.double().mean(-2, keepdim=True)
     residual = y - left[:, keep] @ (left[:, keep].mT @ y)
-    return covariance(traits) - residual.mT @ residual / freedom
+    left_over: Tensor = residual.mT @ residual / freedom
+    return covariance(traits) - left_over
 
 
 def additive_stein(sensitivity: Sensitivity, genotype: Tensor) -> Tensor:
@@ -62,7 +63,8 @@ def additive_stein(sensitivity: Sensitivity, genotype: Tensor) -> Tensor:
     """
     x = genotype - genotype.mean(0)
     total = []
-    for half in sensitivity.effects.split(16, 1):  # (2, s, L, T): a few draws at a time
+    for start in range(0, sensitivity.effects.shape[1], 16):  # a few draws at a time
+        half = sensitivity.effects[:, start : start + 16]
         scores = torch.einsum("nl,hslt->hsnt", x, half).double()
         cross = scores[0].mT @ scores[1] / (len(x) - 1)
         total.append((cross + cross.mT) / 2)

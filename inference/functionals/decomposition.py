@@ -52,7 +52,8 @@ def orders(f: Map, cubes: int | None = None, seed: int = 0) -> Orders:
     Args:
         f: The map.
         cubes: Number of pairs of random genotypes, at least 2, the same under every draw. The
-            shares of one nonlinear map have a Monte-Carlo error of about 0.4 / sqrt(cubes). By
+            shares of one nonlinear map have a Monte-Carlo error of about 0.5 / sqrt(cubes),
+            and four times as much where a single pair of loci carries everything. By
             default 64 to 512, fewer with more loci.
         seed: Seed of the pairs and blocks.
 
@@ -82,7 +83,7 @@ def hybrids(genotype: Tensor, corners: Tensor, cubes: int, generator: torch.Gene
 
 
 def squared_contrasts(f: Map, rows: Tensor, corners: Tensor) -> Tensor:
-    """Mean squared Walsh coefficients `(B, S, T)`, summed over the contrasts of s = 1 .. B blocks."""
+    """Mean squared Walsh coefficients `(B, S, T)`, added up over contrasts of s = 1 .. B blocks."""
     with torch.no_grad():
         y = f.develop(rows).double()
     bits = corners.double()

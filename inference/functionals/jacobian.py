@@ -27,6 +27,8 @@ __all__ = ["Sensitivity", "affordable", "jacobian", "sensitivity"]
 
 ENTRIES = 5 * 10**8
 """Entries of Jacobians that are computed by default, over all draws and individuals."""
+WEIGHTS_PER_ENTRY = 64
+"""Weights that cost as much in a backward pass as an entry of the Jacobian (measured)."""
 FEWEST = 16
 """Individuals that a draw uses at least."""
 
@@ -49,7 +51,7 @@ class Sensitivity(NamedTuple):
 def jacobian(f: Map, genotype: Tensor) -> Tensor:
     """Jacobian `(T, S, N, L)` of the traits at `genotype` `(S, N, L)` or `(N, L)`, in one piece."""
     rows = genotype.expand(f.draws, *genotype.shape[-2:])
-    traits, pull = vjp(f.develop, rows)
+    traits, pull, *_ = vjp(f.develop, rows)
     count = traits.shape[-1]
     basis = torch.eye(count, dtype=traits.dtype)[:, None, None, :].expand(count, *traits.shape)
     gradient: Tensor = vmap(pull)(basis)[0]
@@ -58,7 +60,8 @@ def jacobian(f: Map, genotype: Tensor) -> Tensor:
 
 def affordable(f: Map, entries: int = ENTRIES) -> int:
     """Number of individuals whose Jacobians fit into the work of `entries` numbers."""
-    each = f.draws * f.trait_count * f.loci
+    weights = sum(value[0].numel() for value in f.weights.values())
+    each = f.draws * f.trait_count * max(f.loci, weights // WEIGHTS_PER_ENTRY)
     return int(min(len(f.genotype), max(FEWEST, entries // each)))
 
 
@@ -117,7 +120,9 @@ def accumulate(f: Map, rows: Tensor, scale: Tensor, total: Sensitivity, part: sl
     traits, first = f.trait_count, 0
     effects, squared = total.effects.mT[:, part], total.squared.mT[part]
     for half, block in enumerate(rows.tensor_split(2, 1)):
-        for some in block.split(max(1, WORK // (draws * traits * f.loci)), 1):
+        step = max(1, WORK // (draws * traits * f.loci))
+        for start in range(0, block.shape[1], step):
+            some = block[:, start : start + step]
             gradient = jacobian(f, f.genotype[some])
             effects[half] += gradient.sum(2).movedim(0, 1) / block.shape[1]
             square = gradient.square()

@@ -135,7 +135,11 @@ class Map:
 
 
 def posterior_map(
-    posterior: Posterior, draws: int = 200, seed: int = 0, original_units: bool = False
+    posterior: Posterior,
+    draws: int = 200,
+    seed: int = 0,
+    original_units: bool = False,
+    flat: Tensor | None = None,
 ) -> Map:
     """The map of a posterior, on the cohort that it was fitted to.
 
@@ -144,14 +148,13 @@ def posterior_map(
         draws: Number of posterior draws S.
         seed: Seed of the draws.
         original_units: Traits in the units of the cohort, instead of trait standard deviations.
+        flat: Draws `(S, P)` to use in place of the guide's, for instance of `refine`.
     """
     data = posterior.scaler.data(posterior.cohort)
     noise = None
     with torch.no_grad():
         if isinstance(posterior, Fit):
-            sites = posterior.sites(posterior.flat_draws(draws, seed), seed)
-            weights, parameters = compose(posterior.formalization, sites, data.shape)
-            noise = noise_variance(posterior.formalization, parameters, data)
+            weights, noise = fit_draws(posterior, data, draws, seed, flat)
         else:
             weights = posterior.weights(draws, seed)
     unit = posterior.scaler.phenotype[1] if original_units else 1.0
@@ -164,6 +167,24 @@ def posterior_map(
     }
     inputs = data.genotype, data.environment
     return Map(posterior.formalization, weights, *inputs, noise, unit, labels)
+
+
+def fit_draws(
+    fit: Fit, data: Data, draws: int, seed: int, flat: Tensor | None
+) -> tuple[Weights, Tensor | None]:
+    """Genomic weights `(S, ...)` and noise variance `(S, T)`, composed a few draws at a time."""
+    if flat is None:
+        flat = fit.flat_draws(draws, seed)
+    step = max(1, 4 * WORK // max(fit.flat.dim, fit.shape.loci * fit.shape.traits))
+    parts, noises = [], []
+    for start in range(0, len(flat), step):
+        sites = fit.sites(flat[start : start + step], seed + start)
+        weights, parameters = compose(fit.formalization, sites, fit.shape)
+        parts.append(weights)
+        noises.append(noise_variance(fit.formalization, parameters, data))
+    noise = [variance for variance in noises if variance is not None]
+    joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    return joined, torch.cat(noise) if noise else None
 
 
 def noise_variance(formalization: Formalization, parameters: Weights, data: Data) -> Tensor | None:

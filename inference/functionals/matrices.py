@@ -1,4 +1,4 @@
-"""What a pair of covariance matrices, G of standing variation and M of mutations, says in numbers."""
+"""Numbers that summarise a pair of covariance matrices: G of standing variation, M of mutations."""
 
 from typing import Any
 

@@ -39,8 +39,8 @@ class Mutations(NamedTuple):
         scale = torch.as_tensor(mutation_scale, dtype=self.step.dtype).expand(loci)
         factor = (scale[self.locus] / self.step)[:, None]
         total = []
-        for effects in self.effects.split(16):  # a few draws at a time
-            slope = effects * factor
+        for start in range(0, len(self.effects), 16):  # a few draws at a time
+            slope = self.effects[start : start + 16] * factor
             total.append((slope.mT @ slope).double())
         return torch.cat(total) * loci / len(self.locus)
 

@@ -78,7 +78,7 @@ def towards(G: ArrayLike, targets: ArrayLike, start: ArrayLike | None = None) ->
 
 
 def selectability(G: ArrayLike) -> Array:
-    """Independent selectability `(..., T)`: cosine between a trait and the response to its selection.
+    """Independent selectability `(..., T)`: cosine of trait axis and response to it.
 
     G_tt / |G e_t|, between 0 and 1: 1 if the trait responds alone, small if selection on it mostly
     moves others. It needs no inverse, so it also stands where traits outnumber latents. 0 for a
@@ -87,7 +87,7 @@ def selectability(G: ArrayLike) -> Array:
     matrix = np.asarray(G, float)
     own = np.diagonal(matrix, axis1=-2, axis2=-1)
     length = np.linalg.norm(matrix, axis=-2)
-    return np.divide(own, length, out=np.zeros_like(length), where=length > 0)
+    return np.asarray(np.divide(own, length, out=np.zeros_like(length), where=length > 0))
 
 
 Fitness = Callable[[Tensor], Tensor]
@@ -169,10 +169,10 @@ def offspring(
     draws, count, loci = genomes.shape
     chance = torch.softmax(log_fitness, -1)
     parents = torch.multinomial(chance, 2 * count, replacement=True, generator=generator)
-    pairs = genomes.gather(1, parents[..., None].expand(-1, -1, loci)).reshape(
-        draws, 2, count, loci
-    )
-    child = torch.where(torch.rand(draws, count, loci, generator=generator) < 0.5, *pairs.unbind(1))
+    copies = genomes.gather(1, parents[..., None].expand(-1, -1, loci))
+    mother, father = copies[:, :count], copies[:, count:]
+    coin = torch.rand(draws, count, loci, generator=generator) < 0.5
+    child = torch.where(coin, mother, father)
     if mutation_rate == 0:
         return child
     source = torch.randint(len(f.genotype), (draws, count, loci), generator=generator)

@@ -18,6 +18,8 @@ the least eigenvalue w of W is at least 1 - 2 / a, here -4. Proof, with D = tanh
 sum over i is 1-strongly convex, so the step lowers F, its first term made linear at h, by at least
 a (2 - a) |D|^2 / 2; what the linear term leaves out, -a^2 D W D' / 2, is at most -w a^2 |D|^2 / 2.
 
+Sites: mu mean; D environment_effect; A encoder; b bias; R recurrent; d self_excitation;
+Delta decoder; s trait_scale
 Source: Hopfield 1984, doi:10.1073/pnas.81.10.3088; the genome shapes a landscape, Waddington 1957;
 Mitchell & Cheney 2025, doi:10.1016/j.tig.2025.01.008.
 Claims: individuals fall into few developmental attractors; the genotype tilts the landscape.

@@ -14,6 +14,8 @@ In the code A / sqrt(L) is `encoder`; the genome is Theta `genome_hidden`, beta 
 Delta `genome_decoder`; the network is the scaled W `hidden_weight`, b `hidden_bias`, V `decoder`;
 s is `trait_scale`.
 
+Sites: mu mean; D environment_effect; A encoder; Theta genome_hidden; beta genome_bias;
+Delta genome_decoder; s trait_scale
 Source: genomic bottleneck, Shuvaev et al. 2024, doi:10.1073/pnas.2409160121; weights as functions
 of unit positions, Stanley, D'Ambrosio & Gauci 2009, doi:10.1162/artl.2009.15.2.15202.
 Claims: the genome is much smaller than the network that it generates; its bits are

@@ -24,9 +24,11 @@ has unit variance."""
 
 @dataclass(frozen=True)
 class Bernoulli:
-    """Binary traits: present where a liability passes a threshold (Wright 1934).
+    """Binary traits: present where a liability passes a threshold.
 
-    Y_nt = 1 if eta_nt + e_nt > 0 else 0,   e_nt ~ Logistic(0, sqrt(3) / pi), of unit variance
+        Y_nt = 1 if eta_nt + e_nt > 0 else 0,   e_nt ~ Logistic(0, sqrt(3) / pi), of unit variance
+
+    The mean of eta sets how many pass. Wright 1934, doi:10.1093/genetics/19.6.506.
     """
 
     standardised: ClassVar[bool] = False

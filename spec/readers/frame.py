@@ -2,7 +2,7 @@
 
 | column | holds |
 |---|---|
-| `individual` | name of the individual; optional, numbers otherwise |
+| `individual` | name of the individual; a first column without a name is taken for it |
 | `genotype:LOCUS` | genotype, numbers, none missing |
 | `phenotype:TRAIT` | trait, empty where missing |
 | `environment:NAME` | covariate, optional |

@@ -25,7 +25,9 @@ def sphere(matrix):
     )
     e, r, c = squares @ values, np.sqrt(squares @ values**2), 1 / (squares @ (1 / values))
     share = np.broadcast_to(weight[:, None] / 2 / 800, z.shape)
-    return {name: (share * value).sum() for name, value in zip("erca", (e, r, c, c / e), strict=True)}
+    return {
+        name: (share * value).sum() for name, value in zip("erca", (e, r, c, c / e), strict=True)
+    }
 
 
 def random_covariance(rng, traits):

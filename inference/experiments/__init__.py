@@ -1,0 +1,1 @@
+"""Learning experiments of evolutionary biology, each one call and one figure."""

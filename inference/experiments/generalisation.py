@@ -1,0 +1,196 @@
+"""Generalisation: does a genome that evolved on some targets of a family reach the others faster?
+
+Targets are the sign combinations of modules of traits. Half of them are met in evolution; then
+populations respond to the other half (same family) and to random sign vectors (off the family).
+Learnt directions of mutation help in the first and must not in the second: a bias that was
+learnt, not a better optimiser. Parter, Kashtan & Alon 2008, doi:10.1371/journal.pcbi.1000206;
+Kouvaris et al. 2017, doi:10.1371/journal.pcbi.1005358.
+
+Additive genomes stand for the claim that a locus has an effect of its own. Such an effect depends
+on no other locus, so it cannot evolve: in `blueprint` and `polygenic` the effects are constants,
+and alleles and the mean evolve. `polygenic, effects evolve` and `factor` are the controls that let
+a linear map learn: they tell learnt mutation from nonlinear development.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.axes import Axes
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from genomic_code.inference.evolve import evolve
+from genomic_code.inference.experiments.response import Response, pooled, respond
+from genomic_code.inference.niche import Niche
+from genomic_code.inference.schedule import Schedule, modular_targets
+from genomic_code.spec.formalizations import Blueprint, Factor, Generative, Polygenic
+from genomic_code.spec.priors import Dense
+from genomic_code.spec.protocols import Formalization
+from genomic_code.spec.validate import one_of
+
+__all__ = ["Generalisation", "Organism", "generalisation", "organisms"]
+
+
+class Organism(NamedTuple):
+    """A formalization and what of it does not evolve."""
+
+    formalization: Formalization
+    fixed: Mapping[str, Tensor]
+
+
+def organisms(loci: int, traits: int, seed: int) -> dict[str, Organism]:
+    """The organisms that are compared by default.
+
+    Raises:
+        ValueError: There are fewer loci than traits, so that no direct encoding exists.
+    """
+    if loci < traits:
+        raise ValueError(f"loci must be at least traits={traits}, got {loci}")
+    generator = torch.Generator().manual_seed(seed)
+    direct = torch.eye(traits).repeat(-(-loci // traits), 1)[:loci]
+    dense = torch.randn(loci, traits, generator=generator)
+    scale = {"trait_scale": torch.ones(traits), "trait_correlation": torch.eye(traits)}
+    return {
+        "generative": Organism(Generative(latents=4, hidden=12), {}),
+        "blueprint": Organism(Blueprint(prior={"effects": Dense()}), {"effects": direct}),
+        "polygenic": Organism(Polygenic(), {"effects": dense, **scale}),
+        "factor": Organism(Factor(latents=4), {}),
+        "polygenic, effects evolve": Organism(Polygenic(), {}),
+    }
+
+
+ARMS = ("same family", "off family")
+
+
+@dataclass(frozen=True, eq=False)
+class Generalisation:
+    """Responses of organisms to unseen targets of the family and off it, over seeds."""
+
+    responses: dict[tuple[str, str], list[Response]]
+    """By organism and arm, one a seed."""
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """Means over seeds with standard deviations between seeds, a row an organism and arm.
+
+        Columns: `half_time` (generations), `evolvability` (e_M towards the target over its mean),
+        `distance` (squared, relative, at the end), `final_trace` (tr M then), each with `_sd`.
+        """
+        rows = []
+        for (organism, arm), runs in self.responses.items():
+            measures = {
+                "half_time": [run.half_time.mean() for run in runs],
+                "evolvability": [run.evolvability.mean() for run in runs],
+                "distance": [run.distance[-1].mean() for run in runs],
+                "final_trace": [run.mutational_trace[1].mean() for run in runs],
+            }
+            row: dict[str, str | float] = {"organism": organism, "arm": arm}
+            for name, values in measures.items():
+                row[name] = float(np.mean(values))
+                row[f"{name}_sd"] = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+            rows.append(row)
+        return pd.DataFrame(rows).set_index(["organism", "arm"])
+
+    def speed(self, organism: str, reference: str, arm: str) -> tuple[float, float]:
+        """Half-time of `reference` over that of `organism`: mean and sd over the paired seeds."""
+        ours, theirs = self.responses[organism, arm], self.responses[reference, arm]
+        ratios = [
+            b.half_time.mean() / a.half_time.mean() for a, b in zip(ours, theirs, strict=True)
+        ]
+        return float(np.mean(ratios)), float(np.std(ratios, ddof=1)) if len(ratios) > 1 else 0.0
+
+    def plot(self, ax: Sequence[Axes] | None = None) -> Sequence[Axes]:
+        """Distance to the target over generations, an axes an arm; mean and sd over seeds."""
+        import matplotlib.pyplot as plt
+
+        if ax is None:
+            figure = plt.figure(figsize=(9, 3.5), layout="constrained")
+            ax = list(figure.subplots(1, 2, sharey=True))
+        for (organism, arm), runs in self.responses.items():
+            panel = ax[ARMS.index(arm)]
+            curves = np.stack([run.distance.mean(1) for run in runs])
+            mean, spread = curves.mean(0), curves.std(0)
+            (line,) = panel.plot(mean, label=organism)
+            panel.fill_between(
+                range(len(mean)), mean - spread, mean + spread, color=line.get_color(), alpha=0.2
+            )
+            panel.set(title=arm, xlabel="generation")
+        ax[0].set_ylabel("squared distance to target (founder = 1)")
+        ax[0].legend()
+        return ax
+
+
+def generalisation(
+    *,
+    seeds: Sequence[int] = range(6),
+    modules: int = 4,
+    traits: int = 16,
+    loci: int = 32,
+    training: Literal["habitats", "varying"] = "habitats",
+    period: int = 20,
+    population_size: int = 200,
+    generations: int = 600,
+    width: float = 0.5,
+    response_generations: int = 150,
+    mutational_trace: float = 0.02,
+    weight_mutation: float = 0.1,
+    chosen: Mapping[str, Organism] | None = None,
+    progress: bool = False,
+) -> Generalisation:
+    """Evolve organisms on half of a family of targets; let them respond to the rest, and off it.
+
+    Args:
+        seeds: One repetition a seed: which targets are seen, the ancestor, all draws.
+        modules: Modules of traits; the family has 2^modules targets.
+        traits: Number of traits, a multiple of `modules`.
+        loci: Number of loci.
+        training: `habitats`: the targets are met side by side, weights shared and alleles each its
+            own. `varying`: one target after the other, at random, on one set of alleles (modularly
+            varying goals).
+        period: Generations between switches of a varying goal.
+        population_size: Individuals, in evolution and in response.
+        generations: Generations of evolution.
+        width: Width of the fitness peak in evolution, trait units; in response it is 1.
+        response_generations: Generations of the response.
+        mutational_trace: Trace of M of every founder, squared trait units a generation.
+        weight_mutation: Mutational step of a weight over that of an allele.
+        chosen: Organisms by name; `organisms(...)` by default.
+        progress: Whether to show a progress bar.
+
+    Raises:
+        ValueError: An argument is unfit.
+    """
+    one_of("training", training, ["habitats", "varying"])
+    family = modular_targets(modules, traits)
+    responses: dict[tuple[str, str], list[Response]] = {}
+    for seed in tqdm(list(seeds), disable=not progress):
+        rng = np.random.default_rng(seed)
+        order = rng.permutation(len(family))
+        seen, unseen = family[order[: len(family) // 2]], family[order[len(family) // 2 :]]
+        off = torch.tensor(rng.choice([-1.0, 1.0], unseen.shape), dtype=family.dtype)
+        niches: Niche | Schedule = Niche(seen, width)
+        if training == "varying":
+            goals = tuple(Niche(target, width, name=f"goal {i}") for i, target in enumerate(seen))
+            niches = Schedule(goals, period, "random", seed)
+        for name, organism in (chosen or organisms(loci, traits, seed)).items():
+            lineage = evolve(
+                organism.formalization, niches, population_size, generations, seed,
+                loci=loci, fixed=organism.fixed, record_every=generations,
+            )  # fmt: skip
+            for arm, targets in zip(ARMS, (unseen, off), strict=True):
+                response = respond(
+                    lineage, targets, population_size=population_size,
+                    generations=response_generations, mutational_trace=mutational_trace,
+                    weight_mutation=weight_mutation, seed=seed,
+                )  # fmt: skip
+                responses.setdefault((name, arm), []).append(response)
+    return Generalisation(responses)
+
+
+def all_seeds(result: Generalisation, organism: str, arm: str) -> Response:
+    """The responses of all seeds side by side."""
+    return pooled(result.responses[organism, arm])

@@ -1,0 +1,133 @@
+"""The engine against a conjugate posterior, its own eager form, and failures."""
+
+import math
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from genomic_code.inference import DivergenceError, Settings, fit
+from genomic_code.inference.engine import State, capture, make_step
+from genomic_code.inference.flat import FlatModel
+from genomic_code.inference.guides import MeanField
+from genomic_code.spec import FORMALIZATIONS, Cohort, Null
+from genomic_code.spec.protocols import Weights
+from genomic_code.spec.standardize import Scaler
+
+QUICK = Settings(restarts=3, screening=50, steps=300, elbo_draws=50)
+
+
+def example(name: str, cohort: Cohort) -> tuple[FlatModel, tuple[Tensor, ...]]:
+    data = Scaler.fit(cohort).data(cohort)
+    flat = FlatModel(FORMALIZATIONS[name](), data.shape)
+    torch.manual_seed(0)
+    state = State.start(MeanField().start(0.1 * torch.randn(1, 2, flat.dim)))
+    noise = torch.randn(2, 1, 2, flat.dim)
+    tensors = [each[None, None] for each in data if each is not None]
+    return flat, (*state, torch.tensor(0.01), noise, *tensors)
+
+
+@pytest.mark.parametrize("name", ["blueprint", "polygenic", "generative"])
+def test_recorded_step_equals_plain_step(name: str, cohort: Cohort) -> None:
+    flat, inputs = example(name, cohort)
+    step = make_step(flat, MeanField())
+    recorded = capture(step, inputs)
+    assert recorded is not step
+    for plain, replayed in zip(step(*inputs), recorded(*inputs), strict=True):
+        torch.testing.assert_close(plain, replayed, rtol=1e-4, atol=1e-4)
+
+
+@dataclass(frozen=True)
+class Branching(Null):
+    """Branches on a tensor value: recording it would freeze one branch."""
+
+    def develop(self, weights: Weights, genotype: Tensor, environment: Tensor) -> Tensor:
+        expected = super().develop(weights, genotype, environment)
+        return expected + 5 if bool(weights["mean"].detach().sum() > 0) else expected
+
+
+def test_branching_models_are_run_plainly_with_a_warning(cohort: Cohort) -> None:
+    data = Scaler.fit(cohort).data(cohort)
+    flat = FlatModel(Branching(), data.shape)
+    state = State.start(MeanField().start(torch.full((1, 1, flat.dim), 0.05)))
+    noise = torch.zeros(1, 1, 1, flat.dim)
+    tensors = [each[None, None] for each in data if each is not None]
+    step = make_step(flat, MeanField())
+    with pytest.warns(UserWarning, match="cannot be recorded|branches on tensor values"):
+        assert capture(step, (*state, torch.tensor(0.01), noise, *tensors)) is step
+
+
+def test_posterior_of_the_mean_is_conjugate() -> None:
+    """`null` with noise held known: the posterior of the mean is normal in closed form."""
+    generator = np.random.default_rng(0)
+    y = generator.normal(3.0, 2.0, (60, 2))
+    cohort = Cohort(generator.binomial(2, 0.4, (60, 3)), y)
+    noise = torch.tensor([0.8, 1.2])
+    fitted = fit("null", cohort, given={"noise_scale": noise}, progress=False)
+    standard = fitted.standard_phenotype(cohort).double()
+    precision = 1 + 60 / noise.double() ** 2
+    mean = standard.sum(0) / noise.double() ** 2 / precision
+    site = fitted.flat.sites[0]
+    location, log_scale = fitted.parameters.double().chunk(2)
+    torch.testing.assert_close(location[site.start : site.stop], mean, rtol=0, atol=1e-4)
+    torch.testing.assert_close(log_scale.exp(), precision.rsqrt(), rtol=2e-2, atol=0)
+    evidence = sum(
+        torch.distributions.MultivariateNormal(
+            torch.zeros(60).double(), torch.ones(60, 60).double() + s**2 * torch.eye(60).double()
+        ).log_prob(column)
+        for s, column in zip(noise.double(), standard.mT, strict=True)
+    )
+    assert abs(fitted.elbo - float(evidence)) < 4 * fitted.elbo_error + 0.01
+
+
+def test_same_seed_same_numbers(cohort: Cohort) -> None:
+    first = fit("generative", cohort, settings=QUICK, seed=4, progress=False)
+    second = fit("generative", cohort, settings=QUICK, seed=4, progress=False)
+    other = fit("generative", cohort, settings=QUICK, seed=5, progress=False)
+    assert torch.equal(first.parameters, second.parameters)
+    assert first.elbo == second.elbo != other.elbo
+
+
+def test_eager_backend_agrees(cohort: Cohort) -> None:
+    settings = Settings(restarts=1, screening=20, steps=40, cycles=1, elbo_draws=20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        traced = fit("factor", cohort, settings=settings, progress=False)
+        eager = fit("factor", cohort, settings=settings, backend="eager", progress=False)
+    assert abs(traced.elbo - eager.elbo) < 0.05
+
+
+def test_divergence_is_reported_not_returned(cohort: Cohort) -> None:
+    @dataclass(frozen=True)
+    class Broken(Null):
+        def develop(self, weights: Weights, genotype: Tensor, environment: Tensor) -> Tensor:
+            return super().develop(weights, genotype, environment) * math.nan
+
+    with pytest.raises(DivergenceError, match=r"the ELBO became nan; lower rate"):
+        fit(Broken(), cohort, settings=QUICK, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"restarts": 0}, "restarts must be an integer of at least 1, got 0"),
+        ({"rate": -1.0}, r"rate must be positive, got -1\.0"),
+        ({"backend": "eger"}, "backend must be one of .* did you mean 'eager'"),
+    ],
+)
+def test_bad_settings(options: dict[str, int], message: str, cohort: Cohort) -> None:
+    with pytest.raises(ValueError, match=message):
+        fit("null", cohort, progress=False, **options)
+
+
+def test_minimal_data_works() -> None:
+    """One locus, one trait, no environment, more latents than traits."""
+    generator = np.random.default_rng(0)
+    cohort = Cohort(generator.binomial(2, 0.4, (20, 1)), generator.normal(size=(20, 1)))
+    for name in ("null", "factor", "blueprint", "polygenic", "generative"):
+        fitted = fit(name, cohort, settings=QUICK, progress=False)
+        assert math.isfinite(fitted.elbo)
+        assert np.isfinite(fitted.predict()["mean"]).all()
