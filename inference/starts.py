@@ -57,9 +57,10 @@ def starts(flat: FlatModel, data: Data, restarts: int, generator: torch.Generato
 
 
 def rescale(flat: FlatModel, location: Tensor, effects: Tensor) -> Tensor:
-    """Locations `(R, P)` whose composed effects have the size of the ridge effects `(L, T)`.
+    """Locations `(R, P)` whose composed effects are no larger than the ridge effects `(L, T)`.
 
-    What a prior makes of its sites is known only to the formalization, so it is asked.
+    What a prior makes of its sites is known only to the formalization, so it is asked. Effects
+    that its scales make smaller are left: sites beyond their own prior would take long to return.
     """
     for site in flat.sites:
         if site.name == "effects" and site.free_shape == effects.shape:
@@ -70,7 +71,7 @@ def rescale(flat: FlatModel, location: Tensor, effects: Tensor) -> Tensor:
                 continue
             size = (composed * effects).sum((1, 2)) / composed.square().sum((1, 2))
             entries = slice(site.start, site.stop)
-            location[:, entries] *= torch.where(size > 0, size, 1.0)[:, None]
+            location[:, entries] *= torch.where(size > 0, size, 1.0).clamp_max(1.0)[:, None]
     return location
 
 

@@ -13,6 +13,7 @@
 
 from collections.abc import Iterable, Mapping
 from numbers import Number
+from typing import Any
 
 import pandas as pd
 
@@ -165,7 +166,7 @@ def assemble(
         key: None if single[key] is None else frame[single[key]].to_numpy(dtype=object)
         for key in ("groups", "split")
     }
-    return Cohort(**tables, **marks, name=name)
+    return Cohort(**dict[str, Any](tables), **dict[str, Any](marks), name=name)
 
 
 def numbers(frame: pd.DataFrame) -> None:

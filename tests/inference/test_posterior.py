@@ -33,7 +33,7 @@ def test_new_individuals_are_predicted_as_old_ones(fitted: Fit, cohort: Cohort) 
     own = fitted.predict()["mean"]
     new = fitted.predict(cohort)["mean"]
     np.testing.assert_allclose(own, new, atol=1e-4)
-    with pytest.raises(ValueError, match="same locus labels as the fit.*expected 12, got 11"):
+    with pytest.raises(ValueError, match=r"same locus labels as the fit.*expected 12, got 11"):
         fitted.predict(Cohort(cohort.genotype[:, 1:], cohort.phenotype, cohort.environment))
 
 
