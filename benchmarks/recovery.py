@@ -55,8 +55,10 @@ def main(
     right = int(sum(table.loc[name, name] for name in names))
     interval = binomtest(right, len(work)).proportion_ci()
     print(f"\n{table}\n")
-    print(f"{right} of {len(work)} recovered ({interval.low:.2f} to {interval.high:.2f}); {sizes}; "
-          f"{time.time() - started:.0f} s")
+    print(
+        f"{right} of {len(work)} recovered ({interval.low:.2f} to {interval.high:.2f}); {sizes}; "
+        f"{time.time() - started:.0f} s"
+    )
 
 
 if __name__ == "__main__":

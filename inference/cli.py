@@ -1,4 +1,4 @@
-"""The shell: `genomic-code compare`."""
+"""The shell: `genomic-code compare` and `genomic-code card`."""
 
 import sys
 from pathlib import Path
@@ -60,7 +60,22 @@ def compare(
     """Compare formalizations by what they predict of individuals they have not seen."""
     try:
         run_compare(cohort, formalizations, folds, restarts, seed, jobs, out, quiet)
-    except (ValueError, FloatingPointError) as error:
+    except (ValueError, FloatingPointError, RuntimeError) as error:
+        fail(str(error))
+
+
+@app.command()
+def card(
+    formalization: Annotated[
+        str, typer.Argument(help="Name of a formalization, for instance generative.")
+    ],
+) -> None:
+    """Print a hypothesis: equations, sites, priors, graph, claims and what would refute it."""
+    from genomic_code.spec.card import card as make_card
+
+    try:
+        typer.echo(str(make_card(formalization)))
+    except ValueError as error:
         fail(str(error))
 
 

@@ -9,6 +9,10 @@ from torch.distributions import HalfCauchy, Independent, Transform, biject_to, c
 __all__ = ["HalfCauchyQuantile", "unconstrained"]
 
 
+FARTHEST = 6.0
+"""Values beyond this many standard deviations (1 in 5e8) are set to it: their squares overflow."""
+
+
 class HalfCauchyQuantile(Transform):
     """u -> scale tan(pi Phi(u) / 2): standard normal u makes HalfCauchy(scale) values.
 
@@ -27,7 +31,7 @@ class HalfCauchyQuantile(Transform):
 
     def _call(self, x: Tensor) -> Tensor:
         # the smaller tail is exact, and gives the larger one as its reciprocal
-        distance = torch.where(x < 0, -x, x)  # abs has no slope at 0
+        distance = torch.where(x < 0, -x, x).clamp_max(FARTHEST)  # abs has no slope at 0
         tail = torch.tan(0.25 * math.pi * torch.erfc(distance * math.sqrt(0.5)))
         value: Tensor = self.scale * torch.where(x < 0, tail, 1 / tail)
         return value

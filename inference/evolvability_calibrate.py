@@ -115,7 +115,7 @@ def calibrate_evolvability(
     for number in tqdm(range(replicates), desc="bootstrap", disable=not progress):
         cohort, truth = simulate_from(fit, seed + number)
         again = refit(cohort, seed + number)
-        metrics = evolvability(again, progress=False, **options)["metrics"]
+        metrics = evolvability(again, progress=False, **options)["metrics"].to_dataset()
         exact = true_metrics(truth, again)
         shared = [str(name) for name in metrics.data_vars if name in exact]
         rows: dict[str, float] = {}

@@ -52,7 +52,7 @@ class EvolvabilityComparison:
                 row: dict[str, Any] = {"hypothesis": hypothesis, "metric": str(name)}
                 row |= summary(values.values, tail, "")
                 if hypothesis != self.reference and name in base:
-                    change = values.values - base[name].values
+                    change = values.values - base[str(name)].values
                     row |= summary(change, tail, "difference")
                     row["above"] = float((change > 0).mean() + (change == 0).mean() / 2)
                 rows.append(row)
@@ -95,7 +95,7 @@ class EvolvabilityComparison:
         if len(panels) < len(shown):
             raise ValueError(f"axes must be {len(shown)}, one a metric, got {len(panels)}")
         for axis, name in zip(panels, shown, strict=True):
-            self.panel(axis, frame.loc[name], name)
+            self.panel(axis, frame.loc[[name]].droplevel("metric"), name)
         return panels
 
     def panel(self, axis: Axes, table: pd.DataFrame, name: str) -> None:

@@ -11,7 +11,7 @@ Duane et al. 1987, doi:10.1016/0370-2693(87)91197-X; Neal 2011, arXiv:1206.1901.
 variances of the guide; the step size aims at 80 % acceptance during the first half, then stays.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -140,7 +140,7 @@ def run_chains(
     position: Tensor,
     trajectories: int,
     generator: torch.Generator,
-    bar: tqdm,
+    bar: "tqdm[Any]",
 ) -> tuple[Tensor, float, float, float]:
     """Ends of chains from `position` `(s, P)`, acceptance, gain and drift."""
     data = tuple(value for value in cohort if value is not None)

@@ -11,7 +11,7 @@ begins at the site values it returns, and only sites that it leaves out start as
 import torch
 from torch import Tensor
 
-from genomic_code.inference.flat import FlatModel, Site
+from genomic_code.inference.flat import FlatModel, Site, compose
 from genomic_code.spec.protocols import Data
 
 __all__ = ["is_random", "starts"]
@@ -53,7 +53,26 @@ def starts(flat: FlatModel, data: Data, restarts: int, generator: torch.Generato
                 spread = SPREAD_OUTPUT if "trait" in site.dims else SPREAD_HIDDEN
                 value = value + spread * torch.randn(site.free_shape, generator=generator)
             out[r, site.start : site.stop] = value.reshape(-1)
-    return out
+    return rescale(flat, out, effects)
+
+
+def rescale(flat: FlatModel, location: Tensor, effects: Tensor) -> Tensor:
+    """Locations `(R, P)` whose composed effects are no larger than the ridge effects `(L, T)`.
+
+    What a prior makes of its sites is known only to the formalization, so it is asked. Effects
+    that its scales make smaller are left: sites beyond their own prior would take long to return.
+    """
+    for site in flat.sites:
+        if site.name == "effects" and site.free_shape == effects.shape:
+            values, _ = flat.unpack(location)
+            with torch.no_grad():
+                composed = compose(flat.formalization, values, flat.shape)[0].get("effects")
+            if composed is None or composed.shape[1:] != effects.shape:
+                continue
+            size = (composed * effects).sum((1, 2)) / composed.square().sum((1, 2))
+            entries = slice(site.start, site.stop)
+            location[:, entries] *= torch.where(size > 0, size, 1.0).clamp_max(1.0)[:, None]
+    return location
 
 
 def free_median(site: Site) -> Tensor:

@@ -68,5 +68,5 @@ def maternal_inputs(weights: Weights, doses: Tensor, positions: Tensor) -> Tenso
     torso = dose[..., 2] * (anterior + at["torso_posterior"] * posterior)
     caudal = 1 / (1 + bicoid / at["caudal_half"])
     inputs = (bicoid, hunchback, torso, caudal)
-    full = torch.broadcast_shapes(*(value.shape for value in inputs))  # type: ignore[no-untyped-call]
+    full = torch.broadcast_shapes(*(value.shape for value in inputs))
     return torch.stack([value.expand(full) for value in inputs], -1)

@@ -1,1 +1,21 @@
 """Learning experiments of evolutionary biology, each one call and one figure."""
+
+from genomic_code.inference.experiments.generalisation import (
+    Generalisation,
+    Organism,
+    generalisation,
+    organisms,
+)
+from genomic_code.inference.experiments.memory import Memory, memory
+from genomic_code.inference.experiments.response import Response, respond
+
+__all__ = [
+    "Generalisation",
+    "Memory",
+    "Organism",
+    "Response",
+    "generalisation",
+    "memory",
+    "organisms",
+    "respond",
+]

@@ -78,7 +78,7 @@ class Generalisation:
         """Means over seeds with standard deviations between seeds, a row an organism and arm.
 
         Columns: `half_time` (generations), `evolvability` (e_M towards the target over its mean),
-        `distance` (squared, relative, at the end), `final_trace` (tr M then), each with `_sd`.
+        `distance` (squared, relative, at the end), `final_trace` (tr M at the end); `_sd` of each.
         """
         rows = []
         for (organism, arm), runs in self.responses.items():

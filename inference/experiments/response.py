@@ -82,9 +82,8 @@ def founders(lineage: Lineage, count: int, seed: int) -> tuple[WeightGenome, Ten
     old = lineage.needed()
     draws = lineage.flat_draws(count, seed)
     niche = Niche(torch.zeros(1, old.shape.traits))
-    fixed = dict(old.fixed)
     genome = WeightGenome(
-        old.formalization, niche, old.shape.loci, fixed, individuals=old.shape.individuals
+        old.formalization, niche, old.shape.loci, old.fixed, old.shape.individuals
     )
     vectors = torch.zeros(count, genome.size)
     for site in genome.flat.sites:

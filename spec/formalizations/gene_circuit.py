@@ -1,34 +1,38 @@
 """Gene circuit: maternal factors, read by genes that regulate each other in a line of nuclei.
 
 Maternal inputs m at position x (0 anterior, 1 posterior) of an embryo whose mother has the doses B,
-N, T, h of bicoid, nanos, torso and hunchback; s is the logistic sigmoid, e_i ~ Normal(0, 1):
+N, T, h of bicoid, nanos, torso and hunchback; s is the logistic sigmoid:
 
-    Bcd = B exp(-(x - .35) / l),  l = .17 exp(.15 e_1)     Cad = 1 / (1 + Bcd / c),  c = exp(.5 e_2)
-    mHb = h (1 - N s((x - p) / w)),  p = .55 + .1 e_3,  w = .06 exp(.4 e_4)
-    Tsl = T (exp(-(x / r)^2 / 2) + a exp(-((1 - x) / r)^2 / 2)),  r = .13 exp(.25 e_5),
-                                                                  a = exp(.3 e_6)
+    Bcd = B exp(-(x - .35) / l)         l ~ LogNormal(log .17, .15)
+    Cad = 1 / (1 + Bcd / c)             c ~ LogNormal(0, .5)
+    mHb = h (1 - N s((x - p) / w))      p ~ Normal(.55, .1),  w ~ LogNormal(log .06, .4)
+    Tsl = T (exp(-(x / r)^2 / 2) + a exp(-((1 - x) / r)^2 / 2))
+                                        r ~ LogNormal(log .13, .25),  a ~ LogNormal(0, .3)
+
 Zygotic genes, in units of their saturated level, for t from 0 to 1:
 
-    dg/dt = lambda (s(W g + E m + theta) - g) + D g''      no flux at the ends
-    g(0) = k mHb for the first gene (hunchback), 0 for others;   k = exp(.5 e_7) / 2
-    eta_n,(a,x) = G_a g_a(x, t = 1) + E_n D
-    W_ab, E_am ~ Normal(0, 4),  theta_a ~ Normal(0, 3),  lambda_a = 5 exp(.4 e),
-    G_a = 3.5 exp(.5 e),  D_a dt / dx^2 = .45 s(e)
+    dg/dt = lambda (s(W g + U m + theta) - g) + v g''        no flux at the ends
+    g(0) = k mHb for the first gene, 0 for the others        k ~ LogNormal(log .5, .5)
+    eta_n,(i,x) = G_i g_i(x, t = 1) + (E_n D)_(i,x)          G_i ~ LogNormal(log 3.5, .5)
+    W_ij, U_im ~ Normal(0, 4),  theta_i ~ Normal(0, 3),  lambda_i ~ LogNormal(log 5, .4)
+    v_i dt / dx^2 = .45 s(kappa_i),  kappa_i ~ Normal(0, 1)
 
 The time step is split: exact relaxation of production and decay, then diffusion; both keep g within
 the range of its targets, whatever the weights. Traits are genes x nuclei, one gene after another;
-H further genes are unobserved. No trait has a mean of its own: position acts only through m.
+further genes are not observed. No trait has a mean of its own: position acts only through m. The
+cohort must have a common unit, for zero and the ratios of traits mean something.
 
-In the code l is `bicoid_length`, c `caudal_half`, p `nanos_boundary`, w `nanos_width`, r
-`torso_length`, a `torso_posterior`, k `hunchback_start`, W `regulation`, E `maternal_input`, theta
-`threshold`, lambda `rate`, G `level`, and D dt / dx^2 `diffusion`.
+In the code U is `maternal_input`, and `diffusion` holds v dt / dx^2 in place of kappa.
 
+Sites: D environment_effect; l bicoid_length; c caudal_half; p nanos_boundary; w nanos_width;
+r torso_length; a torso_posterior; k hunchback_start; W regulation; U maternal_input;
+theta threshold; lambda rate; G level; kappa diffusion
 Source: Mjolsness, Sharp & Reinitz 1991, doi:10.1016/S0022-5193(05)80391-1, with the production rate
 R = lambda G replaced by the level G; parts of the maternal system: Petkova et al. 2019,
 doi:10.1016/j.cell.2019.01.007.
 Claims: development is one network, the same in every nucleus; mutants differ in its inputs alone.
 Rivals: `generative` decodes without interactions or space.  Special cases: W = 0 reads maternal
-inputs independently for each gene; D = 0 leaves the nuclei alone.  Refuted by: mutants that are
+inputs independently for each gene; v = 0 leaves the nuclei alone.  Refuted by: mutants that are
 predicted as well without W.
 """
 
@@ -69,6 +73,9 @@ class GeneCircuit:
     name: ClassVar[str] = "gene_circuit"
     complexity: ClassVar[int] = 11
     rotatable: ClassVar[bool] = False
+    positional: ClassVar[bool] = True
+    """Traits are levels at positions and loci certain factors: neither can be relabelled."""
+    example_shape: ClassVar[Shape] = Shape(individuals=8, loci=4, environments=2, traits=24)
 
     genes: int = 4
     """Number of observed zygotic genes, the first of them hunchback; at least 1. The traits are
@@ -134,13 +141,13 @@ class GeneCircuit:
         """
         if shape.traits % self.genes:
             raise ValueError(
-                f"traits must be a multiple of genes = {self.genes} (genes x nuclei), "
-                f"got {shape.traits}"
+                f"gene_circuit needs traits that are a multiple of genes = {self.genes} "
+                f"(genes x nuclei), got {shape.traits}"
             )
         if not 3 <= shape.loci <= len(FACTORS):
             raise ValueError(
-                f"genotype must have the columns {', '.join(FACTORS)}, the last of which may be "
-                f"absent where it does not vary; got {shape.loci} loci"
+                f"gene_circuit needs a genotype of the columns {', '.join(FACTORS)}, the last of "
+                f"which may be absent where it does not vary; got {shape.loci} loci"
             )
         return shape.traits // self.genes
 

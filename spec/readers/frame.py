@@ -13,6 +13,7 @@
 
 from collections.abc import Iterable, Mapping
 from numbers import Number
+from typing import Any
 
 import pandas as pd
 
@@ -168,7 +169,7 @@ def assemble(
         key: None if single[key] is None else frame[single[key]].to_numpy(dtype=object)
         for key in ("groups", "split")
     }
-    return Cohort(**tables, **marks, unit=unit, name=name)
+    return Cohort(**dict[str, Any](tables), **dict[str, Any](marks), unit=unit, name=name)
 
 
 def numbers(frame: pd.DataFrame) -> None:

@@ -8,7 +8,7 @@ from genomic_code.inference.coordinates import HalfCauchyQuantile
 
 def test_prior_is_standard_normal() -> None:
     transform = HalfCauchyQuantile(torch.tensor(0.7).double())
-    u = torch.linspace(-6, 6, 49).double()
+    u = torch.linspace(-5.9, 5.9, 49).double()
     value = transform(u)
     log_prob = HalfCauchy(transform.scale).log_prob(value) + transform.log_abs_det_jacobian(
         u, value
@@ -22,7 +22,7 @@ def test_prior_is_standard_normal() -> None:
 
 def test_single_precision_is_finite_far_out() -> None:
     transform = HalfCauchyQuantile(torch.tensor(1.0))
-    u = torch.tensor([-8.0, -3.0, 0.0, 3.0, 8.0], requires_grad=True)
+    u = torch.tensor([-80.0, -3.0, 0.0, 3.0, 80.0], requires_grad=True)
     value = transform(u)
     total = (HalfCauchy(1.0).log_prob(value) + transform.log_abs_det_jacobian(u, value)).sum()
     (gradient,) = torch.autograd.grad(total, u)

@@ -312,7 +312,7 @@ def test_cohorts_that_do_not_fit_are_refused(cohort, rule):
 @pytest.mark.parametrize(
     ("shape", "rule"),
     [
-        (Shape(4, 4, 0, 10), "traits must be a multiple of genes = 4"),
+        (Shape(4, 4, 0, 10), "gene_circuit needs traits that are a multiple of genes = 4.*got 10"),
         (Shape(4, 100, 0, 12), "bicoid, nanos, torso, hunchback.*got 100 loci"),
     ],
 )
