@@ -5,8 +5,9 @@
     R + D = - ELBO / ln 2
 
 so a fit is a point of the curve, and the ELBO chooses the slope. Alemi et al. 2018,
-arXiv:1711.00464. Bits are those of the variational family: slack between q and the posterior counts
-as well.
+arXiv:1711.00464. The rate counts every site, environment effects and noise included; `bits` tells
+the genome's from the others. Bits are those of the variational family: slack between q and the
+posterior counts as well.
 """
 
 import math
@@ -167,7 +168,7 @@ def plot_rate_distortion(curve: pd.DataFrame, ax: "Axes | None" = None) -> "Axes
         ax.plot(rate[front], middle[front], color=colour, linewidth=1)
         for setting, x, y in zip(curve.index, rate, middle, strict=True):
             ax.annotate(str(setting), (x, y), (4, 4), textcoords="offset points", fontsize=8)
-    ax.set_xlabel("bits in the genome, KL(q, prior) / ln 2")
+    ax.set_xlabel("bits in all weights, KL(q, prior) / ln 2")
     ax.set_ylabel("share of variance explained")
     ax.legend(frameon=False)
     return ax
