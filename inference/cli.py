@@ -93,12 +93,15 @@ def run_compare(
     # imports here keep --help fast
     import os
 
+    import torch
+
     from genomic_code.inference.compare import compare as compare_cohort
     from genomic_code.inference.compare import named
     from genomic_code.inference.fit import Settings
     from genomic_code.inference.folds import assign_folds
     from genomic_code.inference.results import check_writable, save_comparison
 
+    torch.set_num_threads(1)  # one a process: processes share the cores
     names = [name.strip() for name in formalizations.split(",") if name.strip()]
     named(names)
     settings = Settings(restarts=restarts)

@@ -170,7 +170,8 @@ class Cohort:
                 )
         tables: dict[str, Any] = {key: dataset[key].to_pandas() for key in ROWS if key in dataset}
         marks = {key: dataset[key].values for key in ("groups", "split") if key in dataset}
-        cohort = Cohort(**tables, **dict[str, Any](marks), name=name)
+        unit = str(dataset.attrs.get("unit", "trait"))
+        cohort = Cohort(**tables, **dict[str, Any](marks), unit=unit, name=name)
         further = dataset.drop_vars([*cohort.dataset.variables], errors="ignore")
         kept = cohort.dataset.assign(further.data_vars).assign_coords(further.coords)
         cohort.dataset = kept.assign_attrs(dataset.attrs)

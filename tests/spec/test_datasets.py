@@ -52,7 +52,8 @@ def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def test_records_are_complete():
     table = datasets.list()
     assert {
-        "bloom2013", "kinsler2020", "mpsa", "amyloid", "tdp43", "multitrait", "haber2016", "mallard"
+        "bloom2013", "kinsler2020", "petkova2019", "mpsa", "amyloid", "tdp43", "smn1",
+        "multitrait", "haber2016", "mallard"
     } <= set(table.index)  # fmt: skip
     assert table.index.is_unique
     assert table["citation"].str.contains("doi:10.").all()
@@ -175,7 +176,7 @@ def test_packaged_file_is_found_in_the_installed_package(
 
 def test_package_without_module_needs_the_mirror(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv(datasets.MIRROR, raising=False)
-    with pytest.raises(ValueError, match=r"comes with the Debian.*set GENOMIC_CODE_DATA"):
+    with pytest.raises(ValueError, match=r"comes with the .*set GENOMIC_CODE_DATA"):
         fetch(replace(datasets.DATASETS["multitrait"]))
 
 
