@@ -7,8 +7,8 @@ an interval. Chains that start at draws of the guide have only this to mend, so 
 trajectories do. They stay in the mode that the fit found: rotated, mirrored and permuted latents
 are the same map.
 
-Duane et al. 1987, doi:10.1016/0370-2693(87)91197-X; Neal 2011, arXiv:1206.1901. Masses are the
-variances of the guide; the step size aims at 80 % acceptance during the first half, then stays.
+Duane et al. 1987, doi:10.1016/0370-2693(87)91197-X; Neal 2011, arXiv:1206.1901. Masses are
+those of the guide; the step size aims at 80 % acceptance during the first half, then stays.
 """
 
 from typing import Any, NamedTuple
@@ -80,17 +80,15 @@ def refine(
         raise ValueError(
             f"draws must be at least 2 and trajectories at least 4, got {draws} and {trajectories}"
         )
-    start = fit.flat_draws(draws, seed)
-    location, log_scale = fit.parameters.chunk(2, -1)
-    scale = log_scale.exp()
-    target = make_target(fit, location, scale)
+    target = Target(fit)
     step = max(2, TOGETHER // size(fit))
     generator = torch.Generator().manual_seed(seed)
+    start = torch.randn(draws, fit.flat.dim, generator=generator)
     parts = []
     total = -(-draws // step) * trajectories
     with tqdm(total=total, desc="chains", disable=not progress, leave=False) as bar:
         for first in range(0, draws, step):
-            position = (start[first : first + step] - location) / scale
+            position = start[first : first + step]
             parts.append(run_chains(target, fit.data, position, trajectories, generator, bar))
     ends, acceptances, gains, drifts = zip(*parts, strict=True)
     weight = [len(end) / draws for end in ends]
@@ -102,15 +100,21 @@ def refine(
         raise FloatingPointError(
             f"{fit.formalization.name}: no proposal was accepted; check the fit for convergence"
         )
-    return Chains(location + scale * torch.cat(ends), *mean)
+    return Chains(fit.guide.sample(fit.parameters, torch.cat(ends)), *mean)
 
 
 class Target:
-    """Log joint density and its gradient in coordinates where the guide is standard normal."""
+    """Log joint density and its gradient in coordinates where the guide is standard normal.
 
-    def __init__(self, fit: Fit, location: Tensor, scale: Tensor) -> None:
+    Guides map them linearly, so the change of variables adds only a constant.
+    """
+
+    def __init__(self, fit: Fit) -> None:
+        parameters = fit.parameters.detach()
+
         def log_joint(position: Tensor, *data: Tensor) -> tuple[Tensor, Tensor]:
-            value = fit.flat.log_joint(location + scale * position, Data(*data))
+            flat = fit.guide.sample(parameters, position)
+            value = fit.flat.log_joint(flat, Data(*data))
             return value.sum(), value.detach()
 
         self.raw = torch.func.grad_and_value(log_joint, has_aux=True)
@@ -127,11 +131,6 @@ class Target:
             self.recorded[chains] = capture(self.step, (position, *data))  # type: ignore[arg-type]
         with torch.no_grad():
             return self.recorded[chains](position, *data)  # type: ignore[operator, no-any-return]
-
-
-def make_target(fit: Fit, location: Tensor, scale: Tensor) -> Target:
-    """The target of the chains of a fit."""
-    return Target(fit, location.detach(), scale.detach())
 
 
 def run_chains(

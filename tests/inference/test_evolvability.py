@@ -43,7 +43,8 @@ def quick(fit_, **options):
 
 @pytest.mark.parametrize("name", ANY_SIZE)
 def test_every_formalization_has_evolvability(name):
-    tree = evolvability_of_map(prior_map(name, individuals=40), beta=np.eye(4))
+    f = prior_map(name, individuals=40)
+    tree = evolvability_of_map(f, beta=np.eye(f.trait_count))
     metrics = tree["metrics"]
     assert {"tr_G", "tr_M", "e", "r", "c"} <= set(metrics.data_vars)
     for values in tree.subtree:
@@ -51,7 +52,7 @@ def test_every_formalization_has_evolvability(name):
             assert np.isfinite(variable.values).all(), variable.name
     if name != "null":
         assert {"a", "i", "additive_share", "robustness", "D_eff"} <= set(metrics.data_vars)
-        np.testing.assert_allclose(metrics["e"], metrics["tr_G"] / 4, rtol=1e-10)
+        np.testing.assert_allclose(metrics["e"], metrics["tr_G"] / f.trait_count, rtol=1e-10)
         along = tree["directions"]
         diagonal = tree["traits"]["genetic_variance"]
         np.testing.assert_allclose(along["e"], diagonal, rtol=1e-6, atol=1e-12)

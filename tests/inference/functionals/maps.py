@@ -19,6 +19,9 @@ def standard_genotype(individuals, loci, seed=0):
 def prior_map(name, individuals=60, loci=7, covariates=2, traits=4, draws=5, seed=0, **options):
     """A map under draws from the prior, which is as good as any posterior for identities."""
     formalization = resolve(name) if isinstance(name, str) else name
+    example = getattr(formalization, "example_shape", None)
+    if example is not None:  # its loci and traits have a meaning
+        loci, traits = example.loci, example.traits
     shape = Shape(individuals, loci, covariates, traits)
     flat = FlatModel(formalization, shape)
     generator = torch.Generator().manual_seed(seed)
