@@ -12,6 +12,7 @@ yeast   Bloom et al. 2013, doi:10.1038/nature11867: diagonal of G against publis
 
 import argparse
 import os
+import re
 import warnings
 from pathlib import Path
 
@@ -149,7 +150,7 @@ def wings(components: int = 10, replicates: int = 200, seed: int = 0) -> None:
             f"{interval(np.median(found['relative'].values, axis=1))}"
         )
     for name, line in zip(mutants, towards(G, shift)["relative"].values.T, strict=True):
-        print(f"  {name.split('+')[-1]}: {interval(line)}")
+        print(f"  {name.replace('background:Sam', '').strip('+')}: {interval(line)}")
 
 
 def yeast(every: int = 8, draws: int = 50) -> None:
@@ -167,7 +168,11 @@ def yeast(every: int = 8, draws: int = 50) -> None:
     narrow = next(
         name for name in published if "average of replicates" in name and "SE" not in name
     )
-    order = published.loc[cohort.labels("trait"), narrow].to_numpy(float)
+    published.index = [plain(name) for name in published.index]
+    names = [plain(name) for name in cohort.labels("trait")]
+    # the phenotype table calls magnesium what the article calls manganese
+    names = ["manganesesulfate" if name == "magnesiumsulfate" else name for name in names]
+    order = published.loc[names, narrow].to_numpy(float)
     error = np.abs(h2.mean(0) - order)
     print(
         f"diagonal of G against published narrow-sense h2, {len(order)} traits: correlation "
@@ -175,6 +180,11 @@ def yeast(every: int = 8, draws: int = 50) -> None:
         f"{interval(np.array([np.corrcoef(row, order)[0, 1] for row in h2]), 3)}), mean "
         f"{h2.mean():.3f} against {order.mean():.3f}, mean absolute difference {error.mean():.3f}"
     )
+
+
+def plain(name: str) -> str:
+    """A trait's name without case, punctuation and the x that R puts before digits."""
+    return re.sub("[^a-z0-9]", "", re.sub(r"^x(?=\d)", "", name.lower()))
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from genomic_code.inference.compare import Comparison, compare
 from genomic_code.inference.distortion import bits, plot_rate_distortion, rate_distortion
 from genomic_code.inference.ensemble import Ensemble, fit_ensemble
 from genomic_code.inference.evolvability import evolvability
+from genomic_code.inference.evolvability_calibrate import calibrate_evolvability
 from genomic_code.inference.evolvability_compare import compare_evolvability
 from genomic_code.inference.evolve import evolve
 from genomic_code.inference.fit import DivergenceError, Settings, fit
@@ -24,6 +25,7 @@ __all__ = [
     "Settings",
     "attractors",
     "bits",
+    "calibrate_evolvability",
     "compare",
     "compare_evolvability",
     "evolvability",

@@ -22,8 +22,8 @@ from genomic_code.spec.formalizations.attractor import Attractor
 
 __all__ = ["evolvability"]
 
-MEAN_FIELD = (
-    "mean-field draws: tr_M, c too low, robustness, additive_share too high, their intervals too "
+OF_GUIDE = (
+    "draws of the guide: tr_M, c too low, robustness, additive_share too high, their intervals too "
     "narrow, that of tr_G too wide; ask for trajectories=40"
 )
 
@@ -117,7 +117,7 @@ def posterior_draws(
     if length is None:
         length = TRAJECTORIES if affordable(fit, draws) else 0
     if length == 0:
-        return None, {"trajectories": 0, "warning": MEAN_FIELD}
+        return None, {"trajectories": 0, "warning": OF_GUIDE}
     chains = refine(fit, draws, seed, length, progress)
     found: dict[str, Any] = {"trajectories": length, "acceptance": chains.acceptance}
     found["drift"] = chains.drift

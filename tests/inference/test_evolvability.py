@@ -18,6 +18,7 @@ from genomic_code.inference.fit import fit
 from genomic_code.inference.functionals.map import Map
 from genomic_code.inference.functionals.matrices import along_directions, matrix_metrics
 from genomic_code.inference.functionals.summary import evolvability_of_map
+from genomic_code.inference.lineage import Lineage
 from genomic_code.spec import FORMALIZATIONS, simulate
 from tests.inference.functionals.maps import additive_map, hypercube, prior_map
 
@@ -133,7 +134,7 @@ def test_labels_and_attributes(fits, cohort):
     assert tree["metrics"].sizes["draw"] == 20
     assert tree.attrs["formalization"] == "factor"
     assert tree.attrs["trajectories"] == 0
-    assert "mean-field" in tree.attrs["warning"]
+    assert "draws of the guide" in tree.attrs["warning"]
     assert tree["targets"]["relative"].dims == ("draw", "target")
 
 
@@ -165,17 +166,18 @@ def test_saves_as_netcdf(fits, tmp_path):
 def test_lineage_gives_metrics_by_generation():
     G = np.stack([np.diag([1.0, 2.0]), np.diag([3.0, 0.5])])
 
-    class Lineage:
-        dataset = xr.Dataset(
-            {"G": (("generation", "trait", "trait_other"), G)}, {"generation": [0, 10]}
-        )
-
-    metrics = evolvability(Lineage())["metrics"]
+    M = G[::-1].copy()
+    records = [
+        (10 * i, "home", {"G": torch.tensor(G[i]), "M": torch.tensor(M[i])}) for i in range(2)
+    ]
+    lineage = Lineage.from_records(records, {"dynamics": "test"})
+    metrics = evolvability(lineage)["metrics"]
     assert metrics["generation"].values.tolist() == [0, 10]
     np.testing.assert_allclose(metrics["e"], [1.5, 1.75])
-    Lineage.dataset = Lineage.dataset.drop_vars("G")
+    np.testing.assert_allclose(metrics["tr_M"], [3.5, 3])
+    bare = Lineage(lineage.dataset.drop_vars("G"))
     with pytest.raises(ValueError, match="must have recorded G"):
-        evolvability(Lineage())
+        evolvability(bare)
 
 
 def test_comparison(fits):
