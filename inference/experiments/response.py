@@ -68,11 +68,11 @@ class Response:
 
     @property
     def half_time(self) -> NDArray[np.float64]:
-        """First generation in which the squared distance is half of the founder's `(R,)`.
+        """First generation in which the distance is half of the founder's `(R,)`.
 
         Populations that have not come half-way count as the whole run.
         """
-        reached = self.distance <= 0.5
+        reached = self.distance <= 0.25
         first = np.where(reached.any(0), reached.argmax(0), len(self.distance) - 1)
         return first.astype(float)
 
