@@ -51,7 +51,7 @@ MEMORY = 6 << 30
 """Address space of a child in bytes: a damaged length must not take the machine down."""
 
 PATIENCE = 20
-"""Seconds after which an input counts as a hang."""
+"""Seconds of processor time after which an input counts as a hang."""
 
 
 def seeds(folder: Path) -> dict[str, bytes]:
@@ -248,6 +248,8 @@ def child(seed: int, first: int, last: int) -> None:
     """Run the inputs; print a line before and after each."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     warnings.simplefilter("error")
+    unraised: list[str] = []
+    sys.unraisablehook = lambda event: unraised.append(repr(event.exc_value))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         valid = seeds(folder)
@@ -256,7 +258,7 @@ def child(seed: int, first: int, last: int) -> None:
             rng = np.random.default_rng([seed, i])
             kind = kinds[rng.integers(len(kinds))]
             print("start", i, kind, flush=True)
-            signal.alarm(PATIENCE)
+            signal.setitimer(signal.ITIMER_PROF, PATIENCE)
             try:
                 attempt(kind, rng, valid, folder)
                 outcome = "cohort"
@@ -271,6 +273,10 @@ def child(seed: int, first: int, last: int) -> None:
                 outcome = f"other {type(error).__name__} {where} {error}"[:300].replace("\n", " ")
                 if isinstance(error, KeyboardInterrupt):
                     raise
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            if unraised:
+                outcome = f"unraised {unraised.pop()}"[:300]
+                unraised.clear()
             print("end", outcome.replace("\n", " "), flush=True)
 
 
@@ -312,7 +318,7 @@ def main() -> None:
                     failures.append(f"input {at - 1} ({kind}): {rest}")
         code = run.wait()
         if open_input:
-            counts[kind, "hang" if code == -signal.SIGALRM else "crash"] += 1
+            counts[kind, "hang" if code == -signal.SIGPROF else "crash"] += 1
             failures.append(f"input {at - 1} ({kind}): child ended with {code}")
         elif code:
             raise SystemExit(f"the child failed: {run.stderr.read() if run.stderr else ''}")

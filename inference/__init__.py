@@ -1,7 +1,41 @@
 """What is learnt: fits, comparisons, evolution and evolvability."""
 
 from genomic_code.inference.compare import Comparison, compare
+from genomic_code.inference.distortion import bits, plot_rate_distortion, rate_distortion
+from genomic_code.inference.ensemble import Ensemble, fit_ensemble
+from genomic_code.inference.evolvability import evolvability
+from genomic_code.inference.evolvability_compare import compare_evolvability
+from genomic_code.inference.evolve import evolve
 from genomic_code.inference.fit import DivergenceError, Settings, fit
+from genomic_code.inference.functionals.hansen_houle import hansen_houle
+from genomic_code.inference.landscape import attractors, landscape, plot_landscape
+from genomic_code.inference.lineage import Lineage
+from genomic_code.inference.niche import Niche
+from genomic_code.inference.plots import plot_differences, plot_elbo, plot_predictions
 from genomic_code.inference.posterior import Fit
 
-__all__ = ["Comparison", "DivergenceError", "Fit", "Settings", "compare", "fit"]
+__all__ = [
+    "Comparison",
+    "DivergenceError",
+    "Ensemble",
+    "Fit",
+    "Lineage",
+    "Niche",
+    "Settings",
+    "attractors",
+    "bits",
+    "compare",
+    "compare_evolvability",
+    "evolvability",
+    "evolve",
+    "fit",
+    "fit_ensemble",
+    "hansen_houle",
+    "landscape",
+    "plot_differences",
+    "plot_elbo",
+    "plot_landscape",
+    "plot_predictions",
+    "plot_rate_distortion",
+    "rate_distortion",
+]

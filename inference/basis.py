@@ -47,7 +47,8 @@ class Basis(NamedTuple):
     def rotate(self, genotype: Tensor) -> Tensor:
         """Coordinates `(N, r)`, scaled so that weights keep the prior scale 1 / sqrt(r)."""
         loci, columns = self.vectors.shape
-        return (genotype @ self.vectors) * (columns / loci) ** 0.5
+        rotated: Tensor = (genotype @ self.vectors) * (columns / loci) ** 0.5
+        return rotated
 
     def restore(self, weights: Tensor, noise: Tensor) -> Tensor:
         """Site values `(..., L, M)` over loci from `(..., r, M)` over coordinates.
@@ -69,4 +70,5 @@ def principal(rows: Tensor) -> Tensor:
         vectors = rows.mT @ (vectors[:, keep] / values[keep].sqrt())
     else:
         values, vectors = torch.linalg.eigh(rows.mT @ rows)
-    return vectors.flip(1)
+    flipped: Tensor = vectors.flip(1)
+    return flipped

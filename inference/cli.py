@@ -1,4 +1,4 @@
-"""The shell: `genomic-code compare`."""
+"""The shell: `genomic-code compare` and `genomic-code card`."""
 
 import sys
 from pathlib import Path
@@ -60,7 +60,22 @@ def compare(
     """Compare formalizations by what they predict of individuals they have not seen."""
     try:
         run_compare(cohort, formalizations, folds, restarts, seed, jobs, out, quiet)
-    except (ValueError, FloatingPointError) as error:
+    except (ValueError, FloatingPointError, RuntimeError) as error:
+        fail(str(error))
+
+
+@app.command()
+def card(
+    formalization: Annotated[
+        str, typer.Argument(help="Name of a formalization, for instance generative.")
+    ],
+) -> None:
+    """Print a hypothesis: equations, sites, priors, graph, claims and what would refute it."""
+    from genomic_code.spec.card import card as make_card
+
+    try:
+        typer.echo(str(make_card(formalization)))
+    except ValueError as error:
         fail(str(error))
 
 
@@ -78,12 +93,15 @@ def run_compare(
     # imports here keep --help fast
     import os
 
+    import torch
+
     from genomic_code.inference.compare import compare as compare_cohort
     from genomic_code.inference.compare import named
     from genomic_code.inference.fit import Settings
     from genomic_code.inference.folds import assign_folds
     from genomic_code.inference.results import check_writable, save_comparison
 
+    torch.set_num_threads(1)  # one a process: processes share the cores
     names = [name.strip() for name in formalizations.split(",") if name.strip()]
     named(names)
     settings = Settings(restarts=restarts)
@@ -115,7 +133,7 @@ def run_compare(
         typer.echo(f"results in {out}")
 
 
-def load(source: str | None):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def load(source: str | None):  # type: ignore[no-untyped-def]
     """The cohort that the argument names."""
     from genomic_code.spec import datasets, readers
     from genomic_code.spec.simulate import simulate

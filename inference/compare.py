@@ -23,7 +23,7 @@ from genomic_code.inference.folds import assign_folds
 from genomic_code.inference.posterior import Fit
 from genomic_code.inference.scores import GOOD_K, Score, pareto_k, stacking_weights
 from genomic_code.spec.cohort import Cohort
-from genomic_code.spec.formalizations import resolve
+from genomic_code.spec.formalizations import Null, resolve
 from genomic_code.spec.protocols import Formalization
 
 __all__ = ["BASELINE", "Comparison", "compare"]
@@ -105,21 +105,30 @@ def compare(
         delayed(evaluate)(models[name], cohort, rows, chosen, seed, progress) for name, rows in work
     )
     scores, fits = gather(cohort, [name for name, _ in work], results)
-    scores[BASELINE] = baseline(cohort, training[:-1])
+    if models["null"].noise.standardised:
+        scores[BASELINE] = baseline(cohort, training[:-1])
     return summarise(cohort, models, scores, fits, assigned)
 
 
 def named(formalizations: Sequence[str | Formalization]) -> dict[str, Formalization]:
-    """Formalizations by name, `null` among them, simplest first."""
+    """Formalizations by name, simplest first; `null`, with the noise of the others, among them."""
     models: dict[str, Formalization] = {}
-    for given in [*formalizations, "null"]:
-        model = resolve(given)
+    chosen = [resolve(given) for given in formalizations]
+    standardised = {model.noise.standardised for model in chosen if model.name != "null"}
+    if len(standardised) > 1:
+        raise ValueError(
+            "formalizations must all have a noise model of continuous traits, or none of them, "
+            f"got {', '.join(type(model.noise).__name__ for model in chosen)}; densities and "
+            "probabilities cannot be compared"
+        )
+    others = [model.noise for model in chosen if model.name != "null"]
+    for given, model in [*zip(formalizations, chosen, strict=True), ("null", Null(*others[:1]))]:
         if model.name in models and given != "null":
             raise ValueError(
                 f"formalizations must have different names, got {model.name!r} twice; give a "
                 "variant a class of its own with another name"
             )
-        models.setdefault(model.name, model)
+        models.setdefault(model.name, Null(*others[:1]) if given == "null" else model)
     return dict(sorted(models.items(), key=lambda item: item[1].complexity))
 
 
@@ -258,7 +267,7 @@ def judge(
         )
         sentence = f"{winner}: the simplest of those indistinguishable at this sample size; "
         sentence += f"within {WITHIN:.0f} standard errors of the best also {others}"
-    gap, error = ahead(BASELINE, winner)
+    gap, error = ahead(BASELINE, winner) if BASELINE in individuals else (0.0, 0.0)
     if gap > WITHIN * error:
         sentence += f"; but the {BASELINE} baseline predicts better by {gap:.1f} +- {error:.1f}"
         sentence += " nats, so none of these formalizations is adequate"

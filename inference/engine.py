@@ -8,7 +8,7 @@ leading shape `(F, R)`: folds by restarts. Captured once, it is replayed without
 import math
 import warnings
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,7 +36,7 @@ class State(NamedTuple):
     """Adam's running mean of the gradient."""
     square: Tensor
     """Adam's running mean of the squared gradient."""
-    count: Tensor
+    taken: Tensor
     """Number of steps taken, a scalar."""
 
     @classmethod
@@ -118,7 +118,7 @@ def run(
     pairs: int,
     dim: int,
     generator: torch.Generator,
-    progress: tqdm | None = None,
+    progress: "tqdm[Any] | None" = None,
 ) -> tuple[State, Tensor]:
     """Take `steps` steps under a cosine step size.
 

@@ -7,43 +7,25 @@ something although weights and latents are not identified. Definitions: the modu
 
 from typing import Any
 
-import numpy as np
-import torch
 import xarray as xr
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from genomic_code.inference.functionals.architecture import (
-    effective_number,
-    modularity,
-    modules,
-    pleiotropy_summary,
-    shared_loci,
-)
-from genomic_code.inference.functionals.covariance import (
-    additive_least_squares,
-    additive_stein,
-    covariance,
-    phenotypic,
-    trace,
-)
-from genomic_code.inference.functionals.decomposition import orders
-from genomic_code.inference.functionals.jacobian import Sensitivity, sensitivity
-from genomic_code.inference.functionals.map import Map, Posterior, posterior_map
-from genomic_code.inference.functionals.matrices import EPSILON, along_directions, matrix_metrics
-from genomic_code.inference.functionals.mutations import Mutations, allele_step, mutate
-from genomic_code.inference.functionals.response import selectability, towards
-from genomic_code.inference.functionals.robustness import (
-    canalization,
-    mutational_robustness,
-    reaction_norms,
-)
+from genomic_code.inference.functionals.basins import basin_volumes
+from genomic_code.inference.functionals.map import Posterior, posterior_map
+from genomic_code.inference.functionals.matrices import EPSILON, matrix_metrics
+from genomic_code.inference.functionals.mutations import allele_step
+from genomic_code.inference.functionals.summary import evolvability_of_map
+from genomic_code.inference.hamiltonian import TRAJECTORIES, affordable, refine
+from genomic_code.inference.posterior import Fit
+from genomic_code.spec.formalizations.attractor import Attractor
 
-__all__ = ["evolvability", "evolvability_of_map"]
+__all__ = ["evolvability"]
 
-SPARE = 10
-"""Degrees of freedom that the least-squares additive part needs besides those it uses."""
-QUANTILES = [0.05, 0.25, 0.5, 0.75, 0.95]
+MEAN_FIELD = (
+    "mean-field draws: tr_M, c too low, robustness, additive_share too high, their intervals too "
+    "narrow, that of tr_G too wide; ask for trajectories=40"
+)
 
 
 def evolvability(
@@ -52,6 +34,7 @@ def evolvability(
     beta: ArrayLike | None = None,
     targets: ArrayLike | None = None,
     draws: int = 200,
+    trajectories: int | None = None,
     individuals: int | None = None,
     epsilon: float = EPSILON,
     original_units: bool = False,
@@ -66,6 +49,9 @@ def evolvability(
         beta: Directions of selection `(T,)` or `(D, T)`; the group `directions` is about them.
         targets: Trait values `(D, T)` never met; the group `targets` is about evolving to them.
         draws: Number of posterior draws S.
+        trajectories: Length of the Hamiltonian chains that make the draws of a fit exact (see
+            `genomic_code.inference.hamiltonian`); 0 for the draws of the guide as they are. By
+            default 40 where that takes seconds, else 0.
         individuals: Individuals whose Jacobian is averaged under each draw; by default all, or as
             many as a fixed amount of work allows.
         epsilon: Eigenvalues of G above this share of the largest count as variation, for c and a.
@@ -88,10 +74,11 @@ def evolvability(
           and module of each trait.
         * `loci`: pleiotropy of each locus, and the posterior mean and sd of its effects.
         * `mutations`: quantiles of the size of the effect of one mutation.
-        * `directions`, `targets`: where asked for.
+        * `directions`, `targets`: where asked for. `basins`: of an attractor fit.
 
-        The attributes say what was computed how. Shrinkage biases tr_M and additive_share, and
-        their intervals are too narrow: see `calibrate_evolvability`.
+        The attributes say what was computed how. With `trajectories` 0 the draws are those of a
+        mean-field guide: then tr_M and c are too low, robustness and additive_share too high, with
+        intervals too narrow, and that of tr_G too wide (the attribute `warning` says so).
 
     Raises:
         ValueError: An argument is out of range.
@@ -102,7 +89,10 @@ def evolvability(
     if not isinstance(draws, int) or draws < 2:
         raise ValueError(f"draws must be an integer of at least 2, got {draws!r}")
     source: Posterior = posterior
-    f = posterior_map(source, draws, seed, original_units)
+    flat, sampling = None, {"trajectories": 0}
+    if isinstance(source, Fit):
+        flat, sampling = posterior_draws(source, draws, trajectories, seed, progress)
+    f = posterior_map(source, draws, seed, original_units, flat)
     sd = source.scaler.genotype[1]
     tree = evolvability_of_map(
         f, allele_step(f.genotype, sd), beta, targets, individuals, epsilon, seed, progress
@@ -112,147 +102,31 @@ def evolvability(
         "cohort": source.cohort.name,
         "units": "units of the cohort" if original_units else "trait standard deviations",
         "seed": seed,
+        **sampling,
     }
+    if isinstance(source, Fit) and isinstance(source.formalization, Attractor):
+        tree["basins"] = xr.DataTree(basin_volumes(source, seed=seed))
     return tree
 
 
-def evolvability_of_map(
-    f: Map,
-    allele: Tensor | float = 1.0,
-    beta: ArrayLike | None = None,
-    targets: ArrayLike | None = None,
-    individuals: int | None = None,
-    epsilon: float = EPSILON,
-    seed: int = 0,
-    progress: bool = False,
-) -> xr.DataTree:
-    """The same for draws of a map, `allele` being the size of one allele `(L,)`."""
-    traits = f.traits()
-    G = covariance(traits)
-    local = sensitivity(f, individuals, seed=seed, progress=progress)
-    flips = mutate(f, allele, seed=seed, progress=progress)
-    additive, method = additive_part(f, traits, local)
-    matrices = {
-        "G": G,
-        "G_additive": additive,
-        "M": local.mutational,
-        "M_flips": flips.covariance(),
-    }
-    if f.noise_variance is not None:
-        matrices["P"] = phenotypic(f)
-    metrics = matrix_metrics(G, local.mutational, epsilon=epsilon)
-    metrics = metrics.assign(scalars(f, matrices, local, flips, seed))
-    label = modules(shared_loci(local.squared).double().mean(0).numpy(), seed)
-    if "omitted" not in metrics.attrs:
-        metrics["modularity"] = ("draw", modularity(shared_loci(local.squared).numpy(), label))
-    names = f.names("trait")
-    groups = {
-        "metrics": metrics,
-        "matrices": labelled_matrices(matrices, names),
-        "traits": trait_table(f, matrices, local, label),
-        "loci": locus_table(f, local),
-        "mutations": effect_sizes(flips),
-    }
-    if beta is not None:
-        labels = [f"direction_{i}" for i in range(len(np.atleast_2d(np.asarray(beta))))]
-        groups["directions"] = along_directions(G, beta, labels, epsilon)
-    if targets is not None:
-        groups["targets"] = xr.merge(
-            [
-                towards(G, targets),
-                towards(local.mutational, targets).rename(relative="relative_M", cosine="cosine_M"),
-            ]
+def posterior_draws(
+    fit: Fit, draws: int, trajectories: int | None, seed: int, progress: bool
+) -> tuple[Tensor | None, dict[str, Any]]:
+    """Draws by Hamiltonian chains, None for those of the guide; and what to say about them."""
+    length = trajectories
+    if length is None:
+        length = TRAJECTORIES if affordable(fit, draws) else 0
+    if length == 0:
+        return None, {"trajectories": 0, "warning": MEAN_FIELD}
+    chains = refine(fit, draws, seed, length, progress)
+    found: dict[str, Any] = {"trajectories": length, "acceptance": chains.acceptance}
+    found["drift"] = chains.drift
+    if chains.acceptance < 0.5 or abs(chains.drift) > 0.5:
+        found["warning"] = (
+            f"chains have not settled (acceptance {chains.acceptance:.2f}, drift "
+            f"{chains.drift:+.2f} sd): raise trajectories={length}"
         )
-    tree = xr.DataTree.from_dict(groups)
-    tree.attrs |= {
-        "additive_method": method,
-        "individuals": int(local.traces.shape[1]),
-        "all_individuals": int(local.complete),
-        **metrics.attrs,
-    }
-    return tree
-
-
-def additive_part(f: Map, traits: Tensor, local: Sensitivity) -> tuple[Tensor, str]:
-    """Additive covariance: by least squares where the population allows, else by Stein's lemma."""
-    if len(f.genotype) - f.loci - 1 >= SPARE:
-        return additive_least_squares(traits, f.genotype), "least squares"
-    return additive_stein(local, f.genotype), "Stein's lemma"
-
-
-def scalars(
-    f: Map, matrices: dict[str, Tensor], local: Sensitivity, flips: Mutations, seed: int
-) -> dict[str, Any]:
-    """Metrics that are not functions of G and M alone, each `(draw,)`."""
-    total = trace(matrices["G"])
-    found: dict[str, Any] = {"tr_M_flips": trace(matrices["M_flips"])}
-    if "P" in matrices:
-        found["tr_P"] = trace(matrices["P"])
-    if f.environment.shape[-1]:
-        shares = reaction_norms(f, seed=seed).shares()
-        found |= {name: share for name, share in shares.items() if bool(share.isfinite().all())}
-    if bool(total.min() > 0):
-        found["additive_share"] = trace(matrices["G_additive"]) / total
-        found["robustness"] = mutational_robustness(flips, total)
-        found["canalization"] = canalization(local.traces)
-        found["pleiotropy"] = pleiotropy_summary(local.squared)
-        found["polygenicity"] = pleiotropy_summary(local.squared.mT)
-        found |= orders(f, seed=seed).shares()
-    return {name: ("draw", np.asarray(value, float)) for name, value in found.items()}
-
-
-def labelled_matrices(matrices: dict[str, Tensor], names: list[str]) -> xr.Dataset:
-    """Matrices with the labels of the traits on both sides."""
-    dims = ("draw", "trait", "trait_other")
-    return xr.Dataset(
-        {name: (dims, matrix.numpy()) for name, matrix in matrices.items()},
-        {"trait": names, "trait_other": names},
-    )
-
-
-def trait_table(f: Map, matrices: dict[str, Tensor], local: Sensitivity, label: Any) -> xr.Dataset:
-    """What concerns each trait."""
-    diagonal = {name: m.diagonal(dim1=-2, dim2=-1).numpy() for name, m in matrices.items()}
-    both = ("draw", "trait")
-    found: dict[str, Any] = {
-        "genetic_variance": (both, diagonal["G"]),
-        "additive_variance": (both, diagonal["G_additive"]),
-        "mutational_variance": (both, diagonal["M"]),
-        "selectability": (both, selectability(matrices["G"])),
-        "polygenicity": (both, effective_number(local.squared, -2).numpy()),
-        "module": (("trait",), label),
-    }
-    if "P" in diagonal:
-        found["heritability"] = (both, diagonal["G"] / diagonal["P"])
-    return xr.Dataset(found, {"trait": f.names("trait")})
-
-
-def locus_table(f: Map, local: Sensitivity) -> xr.Dataset:
-    """What concerns each locus; effects in trait units per genotype standard deviation."""
-    mean = local.effects.mean(0)
-    both = ("locus", "trait")
-    return xr.Dataset(
-        {
-            "pleiotropy": (("draw", "locus"), effective_number(local.squared, -1).numpy()),
-            "mean_effect": (both, mean.mean(0).numpy()),
-            "mean_effect_sd": (both, mean.std(0, correction=0).numpy()),
-            "effect_size": (both, local.squared.mean(0).sqrt().numpy()),
-        },
-        {"locus": f.names("locus"), "trait": f.names("trait")},
-    )
-
-
-def effect_sizes(flips: Mutations) -> xr.Dataset:
-    """Distribution of the size of the effect of one mutation: root of its square over traits."""
-    size = flips.squared().sqrt()
-    quantiles = torch.quantile(size, torch.tensor(QUANTILES, dtype=size.dtype), dim=1)
-    return xr.Dataset(
-        {
-            "size": (("draw", "quantile"), quantiles.mT.numpy()),
-            "mean_size": ("draw", size.double().mean(1).numpy()),
-        },
-        {"quantile": QUANTILES},
-    )
+    return chains.flat, found
 
 
 def evolvability_of_lineage(recorded: xr.Dataset, epsilon: float) -> xr.DataTree:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,7 +56,7 @@ def fit(
         DivergenceError: No restart reached a finite ELBO.
     """
     everyone = np.ones((1, len(cohort)), bool)
-    chosen = Settings(**{**vars(settings or Settings()), **options})  # type: ignore[arg-type]
+    chosen = Settings(**{**vars(settings or Settings()), **options})
     fitted = fit_folds(formalization, cohort, everyone, chosen, seed, progress, given)[0]
     if not fitted.converged:
         warnings.warn(
@@ -118,7 +119,7 @@ def fit_batch(
     restarts: int,
     settings: Settings,
     seed: int,
-    bar: tqdm,
+    bar: "tqdm[Any]",
     given: Mapping[str, Tensor] | None = None,
 ) -> list[Fit]:
     """Fits to training sets `(F, N)` in one batch: screen the restarts, refine the best."""

@@ -6,14 +6,15 @@ function `(..., P) -> (...)` that any engine may differentiate, batch or capture
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyro
 import torch
 from pyro import poutine
 from torch import Tensor
-from torch.distributions import Transform, biject_to, constraints
+from torch.distributions import Transform, constraints
 
+from genomic_code.inference.coordinates import unconstrained
 from genomic_code.spec.protocols import Data, Formalization, Shape, Weights
 
 __all__ = ["FlatModel", "Site", "unvalidated"]
@@ -76,7 +77,8 @@ class FlatModel:
             trace = poutine.trace(formalization).get_trace(blank(shape))
         self.sites: list[Site] = []
         stop = 0
-        for name, node in trace.nodes.items():
+        nodes: dict[str, Any] = dict(trace.nodes)
+        for name, node in nodes.items():
             if node["type"] == "param":
                 raise ValueError(
                     f"formalization must have no pyro.param, got {name!r}; give it a prior"
@@ -91,7 +93,7 @@ class FlatModel:
                     f"formalization must have continuous latent sites, got the discrete {name!r}; "
                     "marginalise it"
                 )
-            transform = biject_to(node["fn"].support)
+            transform = unconstrained(node["fn"])
             shape_free = transform.inverse_shape(node["value"].shape)
             start, stop = stop, stop + shape_free.numel()
             infer = node["infer"]
@@ -102,13 +104,13 @@ class FlatModel:
                      isotropic, is_real(node["fn"].support), node["fn"])
             )  # fmt: skip
         self.dim = stop
-        unknown = sorted(set(self.given) - set(trace.nodes))
+        unknown = sorted(set(self.given) - set(nodes))
         if unknown:
             names = [site.name for site in self.sites]
             raise ValueError(f"given must name sites of the model {names}, got {unknown[0]!r}")
 
     def unpack(self, flat: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Constrained values by site, and the log determinant `(...)` of the change of variables."""
+        """Constrained values by site, and the log determinant `(...)` of the transforms."""
         lead = flat.shape[:-1]
         values, log_det = {}, flat.new_zeros(lead)
         for site in self.sites:
@@ -126,7 +128,8 @@ class FlatModel:
         with unvalidated():
             model = poutine.condition(self.formalization, data=values)
             trace = poutine.trace(model).get_trace(data)
-            for name, node in trace.nodes.items():
+            nodes: dict[str, Any] = dict(trace.nodes)
+            for name, node in nodes.items():
                 if node["type"] != "sample" or subsample(node) or name in self.given:
                     continue
                 log_prob = node["fn"].log_prob(node["value"])

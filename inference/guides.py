@@ -12,7 +12,7 @@ from genomic_code.inference.flat import FlatModel
 __all__ = ["Guide", "MeanField", "TraitBlocks", "choose_guide"]
 
 LOG_2PI = math.log(2 * math.pi)
-LARGEST = 2**22
+LARGEST = 2**19
 """Largest number of entries of the blocks of one guide."""
 
 

@@ -1,7 +1,7 @@
 """From starts to an optimum: restarts are screened, the best is refined until the ELBO settles."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -44,7 +44,7 @@ class Settings:
     cycles: int = 6
     """Largest number of such cycles."""
     tolerance: float = 2e-4
-    """A cycle that improves the ELBO by less than this, in nats per observed cell, is the last."""
+    """A cycle is the last if it improves the ELBO by less, in nats per observed cell and weight."""
     rate: float = 0.06
     """First step size, on the scale of the unconstrained weights."""
     elbo_draws: int = 200
@@ -86,7 +86,7 @@ def optimise(
     data: Data,
     settings: Settings,
     generator: torch.Generator,
-    bar: tqdm,
+    bar: "tqdm[Any]",
 ) -> Optimum:
     """Maximise the ELBO from locations `(F, R, P)` on data `(F, 1, N, ...)`.
 
@@ -114,13 +114,13 @@ def optimise(
         state = State.start(state.parameters.take_along_dim(best[..., None], 1))
         histories.append(history.take_along_dim(best[None], 2))
     refine = recorded(2)
-    tolerance = settings.tolerance * int(data.observed.sum((-1, -2)).max())
+    tolerance = settings.tolerance * (int(data.observed.sum((-1, -2)).max()) + flat.dim)
     before = torch.full((folds, 1), -torch.inf, dtype=torch.float64)
     converged = False
     for cycle in range(settings.cycles):
         rate = settings.rate if cycle == 0 else settings.rate / 2
         if cycle:
-            bar.total += settings.steps
+            bar.total = (bar.total or 0) + settings.steps
         state, history = run(refine, state, data, settings.steps, rate, 1, flat.dim, generator, bar)
         state = State.start(state.parameters)
         histories.append(history)

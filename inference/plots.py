@@ -50,7 +50,7 @@ def plot_predictions(
     ax.set(xlim=(-span, span), ylim=(-span, span), aspect="equal")
     ax.set_xlabel("predicted, held out (trait s.d.)")
     ax.set_ylabel("observed (trait s.d.)")
-    r2 = float(comparison.frame.loc[name, "r2"])
+    r2 = float(comparison.frame["r2"][name])
     ax.set_title(f"{name}: mean R² = {r2:.2f}", fontsize="medium")
     return ax
 

@@ -129,7 +129,7 @@ class Fit:
                 expected = self.formalization.develop(weights, data.genotype, data.environment)
                 expected = expected.expand(len(part), -1, -1)
                 noise = self.formalization.noise.distribution(expected, parameters, data)
-                yield Draws(part, expected, noise)  # type: ignore[arg-type]
+                yield Draws(part, expected, noise)
 
     def predict(self, cohort: Cohort | None = None, draws: int = 200) -> xr.Dataset:
         """Posterior prediction of every trait, in the units of the phenotype.

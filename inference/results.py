@@ -4,6 +4,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -67,14 +68,14 @@ def save_comparison(comparison: Comparison, directory: Path) -> list[Path]:
     put("heldout.nc", lambda path: cells.to_netcdf(path, engine="h5netcdf"))
     for name, fit in comparison.fits.items():
         tree = fit.to_datatree()
-        put(f"{name}.nc", lambda path, tree=tree: tree.to_netcdf(path, engine="h5netcdf"))
+        put(f"{name}.nc", partial(tree.to_netcdf, engine="h5netcdf"))
     for name, plot in (
         ("differences.png", plot_differences),
         ("predictions.png", plot_predictions),
         ("elbo.png", plot_elbo),
     ):
-        axes = plot(comparison)
-        figure = axes.figure
-        put(name, lambda path, f=figure: f.savefig(path, dpi=150, bbox_inches="tight"))
-        plt.close(figure)  # type: ignore[arg-type]
+        figure = plot(comparison).get_figure(root=True)
+        assert figure is not None
+        put(name, partial(figure.savefig, dpi=150, bbox_inches="tight"))
+        plt.close(figure)
     return paths

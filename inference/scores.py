@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from arviz_stats.base import array_stats
+from arviz_stats.base.array import array_stats
 from numpy.typing import NDArray
 
 from genomic_code.inference.posterior import Fit

@@ -3,12 +3,15 @@
 Prior draws as starts cost hundreds of nats. A ridge fit gives the leading axes along which the
 genotype moves the traits; `encoder` sites start on these, randomly rotated in each restart, and
 `effects` sites on the ridge solution itself. All other sites start at their prior median.
+
+A formalization may know better: if it has a method `starts(data, generator)`, pure, each restart
+begins at the site values it returns, and only sites that it leaves out start as said above.
 """
 
 import torch
 from torch import Tensor
 
-from genomic_code.inference.flat import FlatModel, Site
+from genomic_code.inference.flat import FlatModel, Site, compose
 from genomic_code.spec.protocols import Data
 
 __all__ = ["is_random", "starts"]
@@ -32,11 +35,15 @@ def starts(flat: FlatModel, data: Data, restarts: int, generator: torch.Generato
         torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
         median = {site.name: free_median(site) for site in flat.sites}
     effects = ridge(data)
+    own = getattr(flat.formalization, "starts", None)
     out = torch.empty(restarts, flat.dim)
     for r in range(restarts):
+        given = own(data, generator) if own else {}
         for site in flat.sites:
             value = median[site.name]
-            if site.name in BASELINE:
+            if site.name in given:
+                value = site.transform.inv(given[site.name])
+            elif site.name in BASELINE:
                 value = torch.zeros(site.free_shape)
             elif site.name == "effects" and site.free_shape == effects.shape:
                 value = effects / effects.square().mean().sqrt().clamp_min(1e-6)
@@ -46,7 +53,26 @@ def starts(flat: FlatModel, data: Data, restarts: int, generator: torch.Generato
                 spread = SPREAD_OUTPUT if "trait" in site.dims else SPREAD_HIDDEN
                 value = value + spread * torch.randn(site.free_shape, generator=generator)
             out[r, site.start : site.stop] = value.reshape(-1)
-    return out
+    return rescale(flat, out, effects)
+
+
+def rescale(flat: FlatModel, location: Tensor, effects: Tensor) -> Tensor:
+    """Locations `(R, P)` whose composed effects are no larger than the ridge effects `(L, T)`.
+
+    What a prior makes of its sites is known only to the formalization, so it is asked. Effects
+    that its scales make smaller are left: sites beyond their own prior would take long to return.
+    """
+    for site in flat.sites:
+        if site.name == "effects" and site.free_shape == effects.shape:
+            values, _ = flat.unpack(location)
+            with torch.no_grad():
+                composed = compose(flat.formalization, values, flat.shape)[0].get("effects")
+            if composed is None or composed.shape[1:] != effects.shape:
+                continue
+            size = (composed * effects).sum((1, 2)) / composed.square().sum((1, 2))
+            entries = slice(site.start, site.stop)
+            location[:, entries] *= torch.where(size > 0, size, 1.0).clamp_max(1.0)[:, None]
+    return location
 
 
 def free_median(site: Site) -> Tensor:
@@ -54,7 +80,8 @@ def free_median(site: Site) -> Tensor:
     entries = site.free_shape.numel()
     count = 101 if entries < 1000 else 1
     draws = site.transform.inv(site.prior.sample(torch.Size([count])))
-    return draws.median().expand(site.free_shape)
+    median: Tensor = draws.median().expand(site.free_shape)
+    return median
 
 
 def ridge(data: Data) -> Tensor:
@@ -71,7 +98,8 @@ def ridge(data: Data) -> Tensor:
     else:
         gram = x.mT @ x + penalty * torch.eye(loci, dtype=x.dtype)
         effects = torch.linalg.solve(gram, x.mT @ y)
-    return effects.to(data.genotype.dtype)
+    single: Tensor = effects.to(data.genotype.dtype)
+    return single
 
 
 def spectral(
@@ -80,7 +108,7 @@ def spectral(
     """Encoder `(L, K)` onto the leading axes of the fitted traits, with unit-variance scores."""
     fitted = genotype @ effects
     axes = torch.linalg.svd(fitted - fitted.mean(0), full_matrices=False).Vh.mT[:, :latents]
-    encoder = effects @ axes
+    encoder: Tensor = effects @ axes
     scores = (genotype @ encoder).std(0, correction=0)
     encoder = encoder / scores.clamp_min(1e-6 * scores.max().clamp_min(1e-6))
     encoder = encoder * len(effects) ** 0.5

@@ -230,11 +230,15 @@ def as_text(table: pd.DataFrame) -> str:
 
 def as_lines(graph: nx.DiGraph) -> str:
     """A graph as lines `latents <- encoder, genotype`, in the order of computation."""
-    lines = [
-        f"    {node} <- {', '.join(sorted(graph.predecessors(node)))}"
-        for node in nx.lexicographical_topological_sort(graph)
-        if graph.in_degree(node)
-    ]
+    lines = []
+    for node in nx.lexicographical_topological_sort(graph):
+        if graph.in_degree(node):
+            start = f"    {node} <- "
+            inputs = ", ".join(sorted(graph.predecessors(node)))
+            indent = " " * len(start)
+            lines.append(
+                textwrap.fill(inputs, WIDTH, initial_indent=start, subsequent_indent=indent)
+            )
     return "\n".join(lines)
 
 

@@ -10,8 +10,12 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from genomic_code.spec.tables import ROWS, Table, as_text, check_marks, validated
+from genomic_code.spec.validate import one_of
 
 __all__ = ["Cohort"]
+
+UNITS = ("trait", "common")
+"""What fits may take as one unit of the phenotype."""
 
 
 class Cohort:
@@ -24,6 +28,10 @@ class Cohort:
         error: `(N, T)` known measurement error, a standard deviation in units of the phenotype.
         groups: `(N,)` labels of family, lineage or environment, for folds that keep groups whole.
         split: `(N,)` labels of a published split, such as train, validation and test.
+        unit: What fits take as one unit of the phenotype. `trait`: the standard deviation of each
+            trait, about its mean; genotype and environment are standardised too. `common`: one
+            unit for all traits, zero and inputs as they are, for developmental models in which
+            zero and the ratios of traits mean something.
         name: Name shown in tables and figures.
 
     Tables may be arrays or DataFrames; DataFrames keep their labels.
@@ -49,8 +57,10 @@ class Cohort:
         error: Table = None,
         groups: ArrayLike | None = None,
         split: ArrayLike | None = None,
+        unit: str = "trait",
         name: str = "cohort",
     ) -> None:
+        one_of("unit", unit, list(UNITS))
         given = {"genotype": genotype, "environment": environment}
         tables = validated({**given, "phenotype": phenotype, "error": error})
         data: dict[str, Any] = {
@@ -62,7 +72,9 @@ class Cohort:
         labels = {ROWS[key]: frame.columns for key, frame in tables.items()}
         labels["individual"] = tables["genotype"].index
         self.dataset = xr.Dataset(
-            data, {key: (key, as_text(axis).to_numpy()) for key, axis in labels.items()}
+            data,
+            {key: (key, as_text(axis).to_numpy()) for key, axis in labels.items()},
+            {} if unit == "trait" else {"unit": unit},
         )
         self.name = name
 
@@ -98,6 +110,11 @@ class Cohort:
 
     def __len__(self) -> int:
         return int(self.dataset.sizes["individual"])
+
+    @property
+    def unit(self) -> str:
+        """What fits take as one unit of the phenotype: `trait` or `common`."""
+        return one_of("unit", self.dataset.attrs.get("unit", "trait"), list(UNITS))
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -151,9 +168,10 @@ class Cohort:
                     f"dataset must have {key!r} with dimensions ('individual', {second!r}), "
                     f"got {dataset[key].dims}"
                 )
-        tables = {key: dataset[key].to_pandas() for key in ROWS if key in dataset}
+        tables: dict[str, Any] = {key: dataset[key].to_pandas() for key in ROWS if key in dataset}
         marks = {key: dataset[key].values for key in ("groups", "split") if key in dataset}
-        cohort = Cohort(**tables, **marks, name=name)
+        unit = str(dataset.attrs.get("unit", "trait"))
+        cohort = Cohort(**tables, **dict[str, Any](marks), unit=unit, name=name)
         further = dataset.drop_vars([*cohort.dataset.variables], errors="ignore")
         kept = cohort.dataset.assign(further.data_vars).assign_coords(further.coords)
         cohort.dataset = kept.assign_attrs(dataset.attrs)

@@ -97,6 +97,11 @@ class Formalization(Protocol):
     Pyro sites shared by all: `mean` (T), `environment_effect` (C, T), `noise_scale` (T) and the
     observed `phenotype` (N, T) in the plate `individuals`. Genomic weights that read the genotype
     directly are called `encoder` (L, K) or `effects` (L, T): the fit starts them spectrally.
+
+    Optional, read where present: `starts(data, generator)`, pure, gives values of sites at which a
+    restart begins; `positional = True` says that loci and traits have fixed places, and that no
+    trait has a mean of its own (the weight `mean` is 0, without a site); `example_shape` gives
+    sizes that fit, where only certain ones do.
     """
 
     name: ClassVar[str]

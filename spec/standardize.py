@@ -22,7 +22,7 @@ class Scaler(NamedTuple):
     """Mean and standard deviation, each `(C,)`."""
     phenotype: tuple[Tensor, Tensor]
     """Mean and standard deviation of the observed cells, each `(T,)`; 0 and 1 where the noise model
-    takes the phenotype as it is."""
+    takes the phenotype as it is; 0 and one number for all traits in a cohort of a common unit."""
 
     @classmethod
     def fit(
@@ -59,11 +59,14 @@ class Scaler(NamedTuple):
             )
         if noise is not None and not noise.standardised:
             centre, spread = np.zeros_like(centre), np.ones_like(spread)
-        return cls(
-            moments(cohort.genotype.values[keep]),
-            moments(covariates(cohort)[keep]),
-            (tensor(centre), tensor(spread)),
-        )
+        genotype = moments(cohort.genotype.values[keep])
+        environment = moments(covariates(cohort)[keep])
+        if cohort.unit == "common":
+            genotype, environment = identity(genotype), identity(environment)
+            if noise is None or noise.standardised:
+                pooled = np.sqrt(np.average(spread**2, weights=counts))
+                centre, spread = np.zeros_like(centre), np.full_like(spread, pooled)
+        return cls(genotype, environment, (tensor(centre), tensor(spread)))
 
     def data(self, cohort: Cohort, rows: NDArray[np.bool_] | None = None) -> Data:
         """The cohort in standard units; cells outside the boolean mask `rows` are not observed."""
@@ -103,6 +106,11 @@ def covariates(cohort: Cohort) -> NDArray[np.float32]:
 def tensor(values: NDArray[np.floating]) -> Tensor:
     """Values as a tensor of the default dtype."""
     return torch.tensor(np.asarray(values), dtype=torch.get_default_dtype())
+
+
+def identity(moment: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Zeros and ones in place of a mean and a standard deviation."""
+    return torch.zeros_like(moment[0]), torch.ones_like(moment[1])
 
 
 def moments(values: NDArray[np.float32]) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,8 @@
 `cases` lists all registered formalizations with each choice of a `Literal` hyperparameter, so that
 a newly registered one is covered without touching this file. A formalization of a user's own may be
 passed to the functions as it is. Two optional attributes are read: `example_shape`, where only
-certain sizes fit, and `positional = True`, where traits have coordinates and cannot be relabelled.
+certain sizes fit, and `positional = True`, where loci and traits have fixed places and traits have
+no means of their own.
 """
 
 import re
@@ -33,6 +34,10 @@ def cases() -> dict[str, Formalization]:
                     if value != getattr(found[name], field):
                         found[f"{name}-{value}"] = replace(found[name], **{field: value})
     return found
+
+
+def is_positional(formalization: Formalization) -> bool:
+    return getattr(formalization, "positional", False)
 
 
 def with_noise(formalization: Formalization, noise: str) -> Formalization:
@@ -120,7 +125,8 @@ def check_sites(formalization) -> None:
     }
     trace = traced(formalization, data)
     sites = sites_of(trace)
-    assert {"mean", "environment_effect", "phenotype"} <= set(sites)
+    shared = {"environment_effect", "phenotype"}
+    assert shared | ({"mean"} if not is_positional(formalization) else set()) <= set(sites)
     for name, node in sites.items():
         value, dims = node["value"], node["infer"].get("dims")
         assert dims is not None, f"{name} has no dims"
@@ -255,8 +261,8 @@ def check_relabelling(formalization) -> None:
     traits = expected(formalization, values, data)
     generator = torch.Generator().manual_seed(0)
     kinds = {"individual": 0, "locus": 1, "trait": 2}
-    if getattr(formalization, "positional", False):
-        del kinds["trait"]
+    if is_positional(formalization):
+        del kinds["trait"], kinds["locus"]
     for kind, axis in kinds.items():
         size = (data.shape.individuals, data.shape.loci, data.shape.traits)[axis]
         order = torch.randperm(size, generator=generator)

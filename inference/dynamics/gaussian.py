@@ -98,9 +98,7 @@ class Quadrature:
         mean = state.mean.detach().requires_grad_()
         height = value(mean)
         (gradient,) = torch.autograd.grad(height, mean)
-        hessian: Tensor = torch.autograd.functional.hessian(  # type: ignore[no-untyped-call]
-            value, state.mean.detach()
-        )
+        hessian: Tensor = torch.autograd.functional.hessian(value, state.mean.detach())
         return height.detach(), gradient, hessian
 
     def summary(self, state: Gaussian, niche: Selection) -> dict[str, Tensor]:

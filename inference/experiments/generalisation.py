@@ -79,7 +79,7 @@ class Generalisation:
 
         Columns, each followed by its `_sd`: `half_time` (generations to half the distance),
         `evolvability` (e_M towards the target over its mean), `distance` (squared, relative, at
-        the end), `final_trace` (trace of M at the end).
+        the end), `canalisation` (mutational step needed for the same trace of M, end over start).
         """
         rows = []
         for (organism, arm), runs in self.responses.items():
@@ -87,7 +87,7 @@ class Generalisation:
                 "half_time": [run.half_time.mean() for run in runs],
                 "evolvability": [run.evolvability.mean() for run in runs],
                 "distance": [run.distance[-1].mean() for run in runs],
-                "final_trace": [run.mutational_trace[1].mean() for run in runs],
+                "canalisation": [(run.step[-1] / run.step[0]).mean() for run in runs],
             }
             row: dict[str, str | float] = {"organism": organism, "arm": arm}
             for name, values in measures.items():
@@ -161,7 +161,7 @@ def generalisation(
         generations: Generations of evolution.
         width: Width of the fitness peak in evolution, trait units; in response it is 1.
         response_generations: Generations of the response.
-        mutational_trace: Trace of M of every founder, squared trait units a generation.
+        mutational_trace: Trace of M of every population, squared trait units a generation.
         weight_mutation: Mutational step of a weight over that of an allele.
         chosen: Organisms by name; `organisms(...)` by default.
         progress: Whether to show a progress bar.

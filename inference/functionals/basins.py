@@ -1,85 +1,53 @@
-"""Basins of attraction of recurrent development: how many end states, and how wide their basins.
-
-A hook for formalizations that relax to a fixed point: anything with a method
-`settle(weights, genotype, environment, start)` that carries start states to end states.
-"""
-
-from typing import NamedTuple, Protocol, runtime_checkable
+"""Basins of attraction of an attractor fit, in three numbers: how many, how wide, how robust."""
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
+import pandas as pd
+import xarray as xr
 
-from genomic_code.inference.functionals.map import Map
-from genomic_code.spec.protocols import Weights
+from genomic_code.inference.landscape import attractors
+from genomic_code.inference.posterior import Fit
 
-__all__ = ["Basins", "Settles", "basin_volumes", "group_states"]
-
-
-@runtime_checkable
-class Settles(Protocol):
-    """A formalization whose development can be started from any state."""
-
-    def settle(
-        self, weights: Weights, genotype: Tensor, environment: Tensor, start: Tensor
-    ) -> Tensor:
-        """End states `(..., N, H)` of start states `(..., N, H)`."""
-        ...
-
-
-class Basins(NamedTuple):
-    """Attractors of one genotype under one draw, by decreasing volume."""
-
-    attractors: NDArray[np.float64]
-    """End states `(A, H)`."""
-    volume: NDArray[np.float64]
-    """Share of the start states that end in each `(A,)`."""
-
-    @property
-    def effective_number(self) -> float:
-        """Exponential of the entropy of the volumes: 1 if all development ends in one state."""
-        return float(np.exp(-(self.volume * np.log(self.volume)).sum()))
+__all__ = ["basin_volumes", "summarise"]
 
 
 def basin_volumes(
-    f: Map, individual: int, states: int, starts: int = 256, tolerance: float = 0.05, seed: int = 0
-) -> list[Basins]:
-    """Basins of one individual of the population, one result a draw.
+    fit: Fit, individual: str | None = None, starts: int = 200, draws: int = 20, seed: int = 0
+) -> xr.Dataset:
+    """Number and width of the basins of attraction of one genotype, over `landscape_draw`.
 
     Args:
-        f: A map whose formalization can `settle`.
-        individual: Position in the population.
-        states: Number of state variables H.
-        starts: Start states, uniform in [-1, 1]^H; the standard error of a volume v is
-            sqrt(v (1 - v) / starts).
-        tolerance: End states nearer than this, in the largest coordinate, are one attractor.
-        seed: Seed of the start states.
+        fit: Posterior of an `Attractor`.
+        individual: Label of the individual; by default the average genotype.
+        starts: Random initial states in each draw.
+        draws: Number of draws of the guide.
+        seed: Seed of draws and states.
+
+    Returns:
+        `attractors`, how many states development can end in; `effective_attractors`, exp of the
+        entropy of their volumes; `largest_basin`, share of the states that end in the widest; and
+        `developed_basin`, in the one that development from 0 reaches: its robustness to a
+        perturbed state.
 
     Raises:
-        ValueError: The formalization has no attractors.
+        ValueError: The fit has no attractors, or the individual is unknown.
     """
-    formalization = f.formalization
-    if not isinstance(formalization, Settles):
-        raise ValueError(
-            f"{f.formalization.name} has no attractors: it has no method "
-            "`settle(weights, genotype, environment, start)`"
+    return summarise(attractors(fit, individual, starts, draws, seed))
+
+
+def summarise(table: pd.DataFrame) -> xr.Dataset:
+    """The same of a table with columns `share` and `developed`, rows `(draw, attractor)`."""
+    rows = []
+    for _, part in table.groupby(level="draw"):
+        found = part[part.index.get_level_values("attractor") != "unsettled"]
+        volume = found["share"].to_numpy(float)
+        positive = volume[volume > 0]
+        rows.append(
+            {
+                "attractors": len(positive),
+                "effective_attractors": float(np.exp(-(positive * np.log(positive)).sum())),
+                "largest_basin": volume.max(initial=0.0),
+                "developed_basin": volume[found["developed"].to_numpy(bool)].sum(),
+            }
         )
-    generator = torch.Generator().manual_seed(seed)
-    start = torch.rand(starts, states, generator=generator) * 2 - 1
-    genotype = f.genotype[individual].expand(starts, -1)
-    environment = f.environment[individual].expand(starts, -1)
-    with torch.no_grad():
-        end = formalization.settle(f.weights, genotype, environment, start)
-    return [group_states(one.double().numpy(), tolerance) for one in end.expand(f.draws, -1, -1)]
-
-
-def group_states(states: NDArray[np.float64], tolerance: float) -> Basins:
-    """Group end states `(B, H)` that lie within `tolerance` of the first of their group."""
-    left, found = states, []
-    while len(left):
-        near = np.abs(left - left[0]).max(1) <= tolerance
-        found.append((left[near].mean(0), near.sum() / len(states)))
-        left = left[~near]
-    found.sort(key=lambda item: -item[1])
-    return Basins(np.stack([state for state, _ in found]), np.array([share for _, share in found]))
+    frame = pd.DataFrame(rows)
+    return xr.Dataset({name: ("landscape_draw", frame[name].to_numpy()) for name in frame})

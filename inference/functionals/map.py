@@ -135,7 +135,11 @@ class Map:
 
 
 def posterior_map(
-    posterior: Posterior, draws: int = 200, seed: int = 0, original_units: bool = False
+    posterior: Posterior,
+    draws: int = 200,
+    seed: int = 0,
+    original_units: bool = False,
+    flat: Tensor | None = None,
 ) -> Map:
     """The map of a posterior, on the cohort that it was fitted to.
 
@@ -144,12 +148,13 @@ def posterior_map(
         draws: Number of posterior draws S.
         seed: Seed of the draws.
         original_units: Traits in the units of the cohort, instead of trait standard deviations.
+        flat: Draws `(S, P)` to use in place of the guide's, for instance of `refine`.
     """
     data = posterior.scaler.data(posterior.cohort)
     noise = None
     with torch.no_grad():
         if isinstance(posterior, Fit):
-            weights, noise = fit_draws(posterior, data, draws, seed)
+            weights, noise = fit_draws(posterior, data, draws, seed, flat)
         else:
             weights = posterior.weights(draws, seed)
     unit = posterior.scaler.phenotype[1] if original_units else 1.0
@@ -164,12 +169,15 @@ def posterior_map(
     return Map(posterior.formalization, weights, *inputs, noise, unit, labels)
 
 
-def fit_draws(fit: Fit, data: Data, draws: int, seed: int) -> tuple[Weights, Tensor | None]:
+def fit_draws(
+    fit: Fit, data: Data, draws: int, seed: int, flat: Tensor | None
+) -> tuple[Weights, Tensor | None]:
     """Genomic weights `(S, ...)` and noise variance `(S, T)`, composed a few draws at a time."""
-    flat = fit.flat_draws(draws, seed)
+    if flat is None:
+        flat = fit.flat_draws(draws, seed)
     step = max(1, 4 * WORK // max(fit.flat.dim, fit.shape.loci * fit.shape.traits))
     parts, noises = [], []
-    for start in range(0, draws, step):
+    for start in range(0, len(flat), step):
         sites = fit.sites(flat[start : start + step], seed + start)
         weights, parameters = compose(fit.formalization, sites, fit.shape)
         parts.append(weights)

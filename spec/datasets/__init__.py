@@ -14,6 +14,7 @@ import pandas as pd
 
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.datasets.crosses import BLOOM, MULTITRAIT
+from genomic_code.spec.datasets.embryos import PETKOVA
 from genomic_code.spec.datasets.fetch import MIRROR, fetch
 from genomic_code.spec.datasets.landscapes import AMYLOID, MPSA, SMN1, TDP43
 from genomic_code.spec.datasets.lines import HABER, MALLARD, MALLARD_MUTATION
@@ -29,6 +30,7 @@ DATASETS: dict[str, Record] = {
         MULTITRAIT,
         BLOOM,
         KINSLER,
+        PETKOVA,
         MPSA,
         AMYLOID,
         TDP43,

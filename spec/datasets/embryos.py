@@ -1,12 +1,7 @@
-"""Gap-gene profiles of single fly embryos."""
+"""Gap-gene profiles of fly embryos, wild type and maternal mutants; see `spec.gapgenes`."""
 
-from collections.abc import Mapping
-from importlib import import_module
-from pathlib import Path
-from typing import cast
-
-from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.datasets.record import File, Record
+from genomic_code.spec.gapgenes import gap_gene_cohort
 
 __all__ = ["PETKOVA"]
 
@@ -38,16 +33,10 @@ SLIDES = {
 """Files by name with their SHA-256: wild type, and mutants with their wild-type siblings."""
 
 
-def petkova(files: Mapping[str, Path]) -> Cohort:
-    """Maternal genotypes as loci, the profiles of four gap genes as traits; see `spec.gapgenes`."""
-    folder = next(iter(files.values())).parent
-    return cast(Cohort, import_module("genomic_code.spec.gapgenes").gap_gene_cohort(folder))
-
-
 PETKOVA = Record(
     name="petkova2019",
     description="Fly embryos, wild type and five maternal mutants: profiles of four gap genes",
-    sizes=(0, 0, 0),
+    sizes=(6, 4, 320),
     folder="petkova2019_gapgenes",
     files=tuple(File(name, checksum, FOLDER + name) for name, checksum in SLIDES.items()),
     citation=(
@@ -55,5 +44,5 @@ PETKOVA = Record(
         "in a genetic network, Cell 176:844, doi:10.1016/j.cell.2019.01.007"
     ),
     licence="not stated upstream",
-    build=petkova,
+    build=gap_gene_cohort,
 )

@@ -7,6 +7,7 @@ from genomic_code.spec.formalizations.conditional import Conditional
 from genomic_code.spec.formalizations.disentangled import Disentangled
 from genomic_code.spec.formalizations.epistatic import Epistatic
 from genomic_code.spec.formalizations.factor import Factor
+from genomic_code.spec.formalizations.gene_circuit import GeneCircuit
 from genomic_code.spec.formalizations.generative import Generative
 from genomic_code.spec.formalizations.null import Null
 from genomic_code.spec.formalizations.polygenic import Polygenic
@@ -23,6 +24,7 @@ __all__ = [
     "Disentangled",
     "Epistatic",
     "Factor",
+    "GeneCircuit",
     "Generative",
     "Null",
     "Polygenic",
@@ -42,6 +44,7 @@ FORMALIZATIONS: dict[str, type[Formalization]] = {
     "attractor": Attractor,
     "conditional": Conditional,
     "bottleneck": Bottleneck,
+    "gene_circuit": GeneCircuit,
 }
 """Every formalization by name, simplest first."""
 

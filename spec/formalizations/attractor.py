@@ -14,9 +14,9 @@ W is symmetric, so the relaxation goes downhill on the energy (Lyapunov function
     F(h; u) = - h W h' / 2 - u h' + sum_i ((1 + h_i) log(1 + h_i) + (1 - h_i) log(1 - h_i)) / 2
 
 whose stationary points are the fixed points h = tanh(h W + u). A step of size a never raises F if
-the least eigenvalue w of W is at least 1 - 2 / a, here -4. Proof, with D = tanh(h W + u) - h: the
+the least eigenvalue w of W is at least 1 - 2 / a, here -4. Proof, with r = tanh(h W + u) - h: the
 sum over i is 1-strongly convex, so the step lowers F, its first term made linear at h, by at least
-a (2 - a) |D|^2 / 2; what the linear term leaves out, -a^2 D W D' / 2, is at most -w a^2 |D|^2 / 2.
+a (2 - a) |r|^2 / 2; what the linear term leaves out, -a^2 r W r' / 2, is at most -w a^2 |r|^2 / 2.
 
 Sites: mu mean; D environment_effect; A encoder; b bias; R recurrent; d self_excitation;
 Delta decoder; s trait_scale

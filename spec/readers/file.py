@@ -79,6 +79,8 @@ def delimited(file: Path) -> pd.DataFrame:
         columns = next(csv.reader([first], delimiter=delimiter), [])
     if not raw.strip():
         raise ValueError(f"{str(file)!r} must have a header and rows, got an empty file")
+    if columns and columns[0] == "" and "individual" not in columns:
+        columns[0] = "individual"  # pandas and R write row names so
     check_header(file, columns)
     if not raw.partition(b"\n")[2].strip():
         raise ValueError(f"{str(file)!r} must have rows below its header, got none")
@@ -88,7 +90,10 @@ def delimited(file: Path) -> pd.DataFrame:
             table = arrow.read_csv(
                 pa.BufferReader(raw),
                 read_options=arrow.ReadOptions(
-                    block_size=min(max(len(raw), 1 << 20), (1 << 31) - 1), use_threads=False
+                    block_size=min(max(len(raw), 1 << 20), (1 << 31) - 1),
+                    use_threads=False,
+                    column_names=columns,
+                    skip_rows=1,
                 ),
                 parse_options=arrow.ParseOptions(delimiter=delimiter),
                 convert_options=arrow.ConvertOptions(column_types=types),

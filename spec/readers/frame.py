@@ -2,7 +2,7 @@
 
 | column | holds |
 |---|---|
-| `individual` | name of the individual; optional, numbers otherwise |
+| `individual` | name of the individual; a first column without a name is taken for it |
 | `genotype:LOCUS` | genotype, numbers, none missing |
 | `phenotype:TRAIT` | trait, empty where missing |
 | `environment:NAME` | covariate, optional |
@@ -13,6 +13,7 @@
 
 from collections.abc import Iterable, Mapping
 from numbers import Number
+from typing import Any
 
 import pandas as pd
 
@@ -41,6 +42,7 @@ def from_dataframe(
     individual: str | None = None,
     groups: str | None = None,
     split: str | None = None,
+    unit: str = "trait",
     name: str = "cohort",
 ) -> Cohort:
     """A cohort from one table with a row per individual.
@@ -57,6 +59,7 @@ def from_dataframe(
         individual: Column with the individuals' names; by default the index of the frame.
         groups: Column with group labels.
         split: Column with the parts of a published split.
+        unit: What fits take as one unit of the phenotype, `trait` or `common`; see `Cohort`.
         name: Name of the cohort.
 
     Raises:
@@ -74,7 +77,7 @@ def from_dataframe(
                 "genotype and phenotype must be given where other columns are; "
                 f"or leave all out and {CONVENTION}"
             )
-        return prefixed(frame, name)
+        return prefixed(frame, unit, name)
     if genotype is None or phenotype is None:
         raise ValueError("genotype and phenotype must both be given, or neither")
     chosen = {
@@ -103,10 +106,10 @@ def from_dataframe(
             raise ValueError(f"{key} must name each column once, got {columns}")
         if not columns and key in ("genotype", "phenotype"):
             raise ValueError(f"{key} must name at least one column, got none")
-    return assemble(frame, chosen, single, name)
+    return assemble(frame, chosen, single, unit, name)
 
 
-def prefixed(frame: pd.DataFrame, name: str) -> Cohort:
+def prefixed(frame: pd.DataFrame, unit: str, name: str) -> Cohort:
     """A cohort from a table whose columns follow the convention."""
     chosen: dict[str, list[str]] = {key: [] for key in ROWS}
     for column in frame.columns:
@@ -131,13 +134,14 @@ def prefixed(frame: pd.DataFrame, name: str) -> Cohort:
             )
         chosen["error"] = errors
     single = {key: key if key in frame.columns else None for key in SINGLE}
-    return assemble(frame, chosen, single, name, strip=True)
+    return assemble(frame, chosen, single, unit, name, strip=True)
 
 
 def assemble(
     frame: pd.DataFrame,
     chosen: dict[str, list[str]],
     single: Mapping[str, str | None],
+    unit: str,
     name: str,
     strip: bool = False,
 ) -> Cohort:
@@ -165,7 +169,7 @@ def assemble(
         key: None if single[key] is None else frame[single[key]].to_numpy(dtype=object)
         for key in ("groups", "split")
     }
-    return Cohort(**tables, **marks, name=name)
+    return Cohort(**dict[str, Any](tables), **dict[str, Any](marks), unit=unit, name=name)
 
 
 def numbers(frame: pd.DataFrame) -> None:

@@ -38,9 +38,15 @@ def read_netcdf(path: str | os.PathLike[str], name: str | None = None) -> Cohort
     Raises:
         ValueError: The file is damaged, holds no cohort, or is of a newer version.
     """
+    import h5py
+
     file = existing(path)
-    with reading(file, "netCDF"), xr.open_dataset(file, engine="h5netcdf") as opened:
-        dataset = opened.load()
+    with reading(file, "netCDF"):
+        # h5netcdf writes on stderr about files that fail here
+        with h5py.File(file, "r") as raw:
+            raw.attrs.get("_nc3_strict")
+        with xr.open_dataset(file, engine="h5netcdf") as opened:
+            dataset = opened.load()
     version = dataset.attrs.pop("cohort_schema", SCHEMA)
     title = dataset.attrs.pop("cohort_name", Path(file).stem)
     if version > SCHEMA:

@@ -78,7 +78,7 @@ def from_sequences(
         phenotype = pd.DataFrame(phenotype)
         phenotype = phenotype.set_axis(as_text(phenotype.index), axis=0)
         frame.index = as_text(frame.index)
-    return Cohort(frame, phenotype, environment, error, groups, split, name)
+    return Cohort(frame, phenotype, environment, error, groups, split, name=name)
 
 
 def checked(sequences: Iterable[str], alphabet: str) -> list[str]:

@@ -1,12 +1,6 @@
 import pytest
-import torch
 
 from genomic_code.spec import Cohort, simulate
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,8 @@ def unfitted(model, scale=0.1, location=0.3, heldout=0, seed=0):
     gap = flat.log_joint(draws, data) - MeanField().log_density(parameters, draws)
     elbo, error = gap.double().mean(), gap.double().std() / 2000**0.5
     return Fit(
-        model, cohort, rows, scaler, None, flat, data, parameters, float(elbo), float(error),
+        model, cohort, rows, scaler, None, flat, data, MeanField(), parameters,
+        float(elbo), float(error),
         np.zeros(1), np.zeros(1), True, seed,
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ from genomic_code.inference.engine import State, capture, make_step
 from genomic_code.inference.flat import FlatModel
 from genomic_code.inference.guides import MeanField
 from genomic_code.spec import FORMALIZATIONS, Cohort, Null
-from genomic_code.spec.protocols import Data, Weights
+from genomic_code.spec.protocols import Weights
 from genomic_code.spec.standardize import Scaler
 
 QUICK = Settings(restarts=3, screening=50, steps=300, elbo_draws=50)

@@ -82,7 +82,7 @@ def test_free_fitness_of_a_genome_rises_in_a_fixed_niche() -> None:
     lineage = evolve(Generative(latents=2, hidden=6), Niche(target), 50, 200, 1, loci=8)
     data = lineage.dataset
     free = data["free_fitness"].values
-    assert free[-1] > 0.5 * free[0]
+    assert free[0] / 2 < free[-1] < 0  # the log fitness is at most 0
     assert free[-20:].mean() > free[90:110].mean()
     assert data["expected_log_fitness"][-1] > -5
     assert len(lineage) == 201

@@ -119,7 +119,7 @@ def test_too_many_cells_are_refused() -> None:
 
 
 def test_fit_leaves_no_trace_in_global_state() -> None:
-    """Pyro's parameter store and the global generator are untouched: fits can stand side by side."""
+    """Pyro's parameter store and the global generator are untouched by a fit."""
     import pyro
 
     cohort = simulate("null", individuals=20, loci=3, traits=2, seed=0)

@@ -64,7 +64,7 @@ def test_given_is_checked(cohort: Cohort) -> None:
     shape = Shape(10, 4, 0, 3)
     with pytest.raises(ValueError, match=r"given\['noise_scale'\] must have shape \(3,\), got"):
         FlatModel(Null(), shape, {"noise_scale": torch.ones(2)})
-    with pytest.raises(ValueError, match="given must name sites .* got 'nose'"):
+    with pytest.raises(ValueError, match=r"given must name sites .* got 'nose'"):
         FlatModel(Null(), shape, {"nose": torch.ones(2)})
 
 

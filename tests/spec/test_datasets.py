@@ -52,7 +52,8 @@ def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def test_records_are_complete():
     table = datasets.list()
     assert {
-        "bloom2013", "kinsler2020", "mpsa", "amyloid", "tdp43", "multitrait", "haber2016", "mallard"
+        "bloom2013", "kinsler2020", "petkova2019", "mpsa", "amyloid", "tdp43", "smn1",
+        "multitrait", "haber2016", "mallard"
     } <= set(table.index)  # fmt: skip
     assert table.index.is_unique
     assert table["citation"].str.contains("doi:10.").all()

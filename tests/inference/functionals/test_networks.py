@@ -1,17 +1,17 @@
 """Genotype networks worked out by hand, and basins of attraction."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from genomic_code.inference.functionals.basins import basin_volumes, group_states
+from genomic_code.inference.functionals.basins import summarise
 from genomic_code.inference.functionals.genotype_network import (
     discretise,
     enumerate_genotypes,
     genotype_networks,
     neighbours,
 )
-from genomic_code.inference.functionals.map import Map
 from tests.inference.functionals.maps import prior_map
 
 
@@ -77,30 +77,13 @@ def test_bad_input(call, message):
         call()
 
 
-class Bistable:
-    """Each state variable goes to the sign of where it starts."""
-
-    name = "bistable"
-
-    def settle(self, weights, genotype, environment, start):
-        return start.sign() * weights["depth"][:, None, None]
-
-
-def test_basins_of_a_bistable_switch():
-    f = Map(Bistable(), {"depth": torch.tensor([1.0, 2.0])}, torch.zeros(3, 1), torch.zeros(3, 0))
-    found = basin_volumes(f, 0, states=1, starts=4000)
-    assert len(found) == 2
-    error = 0.5 / 4000**0.5
-    np.testing.assert_allclose(found[0].volume, 0.5, atol=4 * error)
-    np.testing.assert_allclose(np.sort(found[1].attractors[:, 0]), [-2, 2])
-    assert found[0].effective_number == pytest.approx(2, rel=1e-2)
-
-
-def test_states_are_grouped_within_tolerance():
-    found = group_states(np.array([[0.0], [0.01], [1.0], [1.0], [0.0]]), 0.05)
-    assert found.volume.tolist() == [0.6, 0.4]
-
-
-def test_no_attractors():
-    with pytest.raises(ValueError, match="generative has no attractors"):
-        basin_volumes(prior_map("generative"), 0, 2)
+def test_basins():
+    """Two draws: two equal basins, and one with a start that never settled."""
+    rows = [(0, "0", 0.5, True), (0, "1", 0.5, False), (1, "0", 0.9, False), (1, "1", 0.0, True)]
+    rows.append((1, "unsettled", 0.1, None))
+    table = pd.DataFrame(rows, columns=["draw", "attractor", "share", "developed"])
+    found = summarise(table.set_index(["draw", "attractor"]))
+    assert found["attractors"].values.tolist() == [2, 1]
+    assert found["effective_attractors"].values[0] == pytest.approx(2)
+    assert found["largest_basin"].values.tolist() == [0.5, 0.9]
+    assert found["developed_basin"].values.tolist() == [0.5, 0]

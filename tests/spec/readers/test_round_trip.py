@@ -46,6 +46,7 @@ def cohorts(draw: st.DrawFn) -> Cohort:
         phenotype.abs().fillna(0.0) if draw(st.booleans()) else None,
         groups=draw(marks),
         split=draw(marks),
+        unit=draw(st.sampled_from(["trait", "common"])),
         name=draw(TEXT),
     )
     if draw(st.booleans()):

@@ -1,0 +1,269 @@
+"""Gene circuit: maternal factors, read by genes that regulate each other in a line of nuclei.
+
+Maternal inputs m at position x (0 anterior, 1 posterior) of an embryo whose mother has the doses B,
+N, T, h of bicoid, nanos, torso and hunchback; s is the logistic sigmoid:
+
+    Bcd = B exp(-(x - .35) / l)         l ~ LogNormal(log .17, .15)
+    Cad = 1 / (1 + Bcd / c)             c ~ LogNormal(0, .5)
+    mHb = h (1 - N s((x - p) / w))      p ~ Normal(.55, .1),  w ~ LogNormal(log .06, .4)
+    Tsl = T (exp(-(x / r)^2 / 2) + a exp(-((1 - x) / r)^2 / 2))
+                                        r ~ LogNormal(log .13, .25),  a ~ LogNormal(0, .3)
+
+Zygotic genes, in units of their saturated level, for t from 0 to 1:
+
+    dg/dt = lambda (s(W g + U m + theta) - g) + v g''        no flux at the ends
+    g(0) = k mHb for the first gene, 0 for the others        k ~ LogNormal(log .5, .5)
+    eta_n,(i,x) = G_i g_i(x, t = 1) + (E_n D)_(i,x)          G_i ~ LogNormal(log 3.5, .5)
+    W_ij, U_im ~ Normal(0, 4),  theta_i ~ Normal(0, 3),  lambda_i ~ LogNormal(log 5, .4)
+    v_i dt / dx^2 = .45 s(kappa_i),  kappa_i ~ Normal(0, 1)
+
+The time step is split: exact relaxation of production and decay, then diffusion; both keep g within
+the range of its targets, whatever the weights. Traits are genes x nuclei, one gene after another;
+further genes are not observed. No trait has a mean of its own: position acts only through m. The
+cohort must have a common unit, for zero and the ratios of traits mean something.
+
+In the code U is `maternal_input`, and `diffusion` holds v dt / dx^2 in place of kappa.
+
+Sites: D environment_effect; l bicoid_length; c caudal_half; p nanos_boundary; w nanos_width;
+r torso_length; a torso_posterior; k hunchback_start; W regulation; U maternal_input;
+theta threshold; lambda rate; G level; kappa diffusion
+Source: Mjolsness, Sharp & Reinitz 1991, doi:10.1016/S0022-5193(05)80391-1, with the production rate
+R = lambda G replaced by the level G; parts of the maternal system: Petkova et al. 2019,
+doi:10.1016/j.cell.2019.01.007.
+Claims: development is one network, the same in every nucleus; mutants differ in its inputs alone.
+Rivals: `generative` decodes without interactions or space.  Special cases: W = 0 reads maternal
+inputs independently for each gene; v = 0 leaves the nuclei alone.  Refuted by: mutants that are
+predicted as well without W.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pyro.distributions as dist
+import torch
+from torch import Tensor
+
+from genomic_code.spec.cohort import Cohort
+from genomic_code.spec.maternal import (
+    FACTORS,
+    INPUTS,
+    gradients,
+    maternal_inputs,
+    typical_gradients,
+)
+from genomic_code.spec.model import run
+from genomic_code.spec.noise import Normal
+from genomic_code.spec.priors import Dense, baseline_traits, choose, sample
+from genomic_code.spec.protocols import Data, Noise, Prior, Shape, Weights
+from genomic_code.spec.validate import at_least_one, known_priors
+
+__all__ = ["GeneCircuit"]
+
+SATURATION = 1.25
+"""Level at which a gene saturates, in units of its greatest wild-type level: starts only."""
+
+
+@dataclass(frozen=True)
+class GeneCircuit:
+    """Zygotic genes on a line of nuclei, driven by maternal gradients."""
+
+    name: ClassVar[str] = "gene_circuit"
+    complexity: ClassVar[int] = 11
+    rotatable: ClassVar[bool] = False
+    positional: ClassVar[bool] = True
+    """Traits are levels at positions and loci certain factors: neither can be relabelled."""
+    example_shape: ClassVar[Shape] = Shape(individuals=8, loci=4, environments=2, traits=24)
+
+    genes: int = 4
+    """Number of observed zygotic genes, the first of them hunchback; at least 1. The traits are
+    each gene's levels in all nuclei, gene after gene."""
+    hidden: int = 1
+    """Number of zygotic genes H that are not observed; at least 0."""
+    steps: int = 20
+    """Number of time steps of the simulation; at least 1."""
+    span: tuple[float, float] = (0.1, 0.9)
+    """Ends of the line, in units of the embryo's length from the anterior; nuclei are centred in
+    equal parts of it."""
+    prior: Mapping[str, Prior] = field(default_factory=dict)
+    """Priors by name of the weights: `regulation`, `maternal_input`, `threshold`."""
+    noise: Noise = Normal()
+    """Measurement model."""
+
+    def __post_init__(self) -> None:
+        at_least_one(self, "genes", "steps")
+        known_priors(self.prior, "regulation", "maternal_input", "threshold")
+        if isinstance(self.hidden, bool) or not isinstance(self.hidden, int) or self.hidden < 0:
+            raise ValueError(f"hidden must be an integer of at least 0, got {self.hidden!r}")
+        if not (len(self.span) == 2 and 0 <= self.span[0] < self.span[1] <= 1):
+            raise ValueError(
+                f"span must be two positions between 0 and 1, the smaller first, got {self.span}"
+            )
+
+    @classmethod
+    def of(cls, cohort: Cohort, **hyperparameters: Any) -> Self:
+        """The formalization with the genes and the span of a cohort, which is checked.
+
+        Raises:
+            ValueError: The cohort has no common unit, its loci are not the maternal factors, or its
+                traits have no coordinates `gene` and `position` on one regular line of nuclei.
+        """
+        if cohort.unit != "common":
+            raise ValueError(f"cohort must have the unit 'common', got {cohort.unit!r}")
+        loci = cohort.labels("locus")
+        if loci != list(FACTORS[: len(loci)]):
+            raise ValueError(f"cohort must have the loci {FACTORS} in this order, got {loci}")
+        if not {"gene", "position"} <= set(cohort.dataset.coords):
+            raise ValueError("cohort must have the trait coordinates 'gene' and 'position'")
+        genes, position = (cohort.dataset[key].values for key in ("gene", "position"))
+        number = len(dict.fromkeys(genes.tolist()))
+        lines = position.reshape(number, -1) if len(position) % number == 0 else position[:, None]
+        half = (lines[0, -1] - lines[0, 0]) / max(lines.shape[1] - 1, 1) / 2
+        regular = np.linspace(lines[0, 0], lines[0, -1], lines.shape[1])
+        sorted_genes = np.repeat(list(dict.fromkeys(genes.tolist())), lines.shape[1])
+        if len(sorted_genes) != len(genes) or not (
+            (genes == sorted_genes).all() and np.allclose(lines, regular, atol=1e-6) and half > 0
+        ):
+            raise ValueError(
+                "cohort must list traits gene after gene, each at the same evenly spaced positions"
+            )
+        span = (float(lines[0, 0] - half), float(lines[0, -1] + half))
+        rounded = (round(span[0], 6), round(span[1], 6))
+        return cls(**{"genes": number, "span": rounded, **hyperparameters})
+
+    def nuclei(self, shape: Shape) -> int:
+        """Number of nuclei P.
+
+        Raises:
+            ValueError: The traits are no multiple of the genes, or the loci no maternal factors.
+        """
+        if shape.traits % self.genes:
+            raise ValueError(
+                f"gene_circuit needs traits that are a multiple of genes = {self.genes} "
+                f"(genes x nuclei), got {shape.traits}"
+            )
+        if not 3 <= shape.loci <= len(FACTORS):
+            raise ValueError(
+                f"gene_circuit needs a genotype of the columns {', '.join(FACTORS)}, the last of "
+                f"which may be absent where it does not vary; got {shape.loci} loci"
+            )
+        return shape.traits // self.genes
+
+    def weights(self, shape: Shape) -> dict[str, Tensor]:
+        """Circuit of A = genes + hidden genes, and the shapes of the maternal gradients.
+
+        `regulation` (A, A), target by source; `maternal_input` (A, 4); `threshold`, `rate`,
+        `diffusion` (A); `level` (genes); seven numbers for the gradients; `mean` (T), fixed at 0.
+        """
+        self.nuclei(shape)
+        gene = {"gene": self.genes + self.hidden}
+        pair = {**gene, "gene_other": self.genes + self.hidden}
+        maternal = {**gene, "maternal": len(INPUTS)}
+        level = sample("level", dist.LogNormal(math.log(3.5), 0.5), {"gene_seen": self.genes})
+        weights = {
+            "mean": torch.zeros_like(level[..., :1]).expand(*level.shape[:-1], shape.traits),
+            "level": level,
+            "regulation": choose(self.prior, "regulation", Dense(4.0))("regulation", pair),
+            "maternal_input": choose(self.prior, "maternal_input", Dense(4.0))(
+                "maternal_input", maternal
+            ),
+            "threshold": choose(self.prior, "threshold", Dense(3.0))("threshold", gene),
+            "rate": sample("rate", dist.LogNormal(math.log(5.0), 0.4), gene),
+            "diffusion": 0.45 * torch.sigmoid(Dense()("diffusion", gene)),
+            "hunchback_start": sample("hunchback_start", dist.LogNormal(math.log(0.5), 0.5), {}),
+            **gradients(),
+        }
+        if shape.environments:
+            sizes = {"covariate": shape.environments, "trait": shape.traits}
+            effect = sample("environment_effect", dist.Normal(0.0, 0.5), sizes)
+            weights["environment_effect"] = effect
+        return weights
+
+    def positions(self, nuclei: int) -> Tensor:
+        """Centres `(P)` of the nuclei, in units of the embryo's length."""
+        first, last = self.span
+        return first + (last - first) * (torch.arange(nuclei) + 0.5) / nuclei
+
+    def encode(self, weights: Weights, genotype: Tensor, nuclei: int) -> Tensor:
+        """Maternal inputs `(..., N, P, 4)` of mothers' doses `(..., N, 3 or 4)`."""
+        return maternal_inputs(weights, genotype, self.positions(nuclei))
+
+    def express(self, weights: Weights, maternal: Tensor) -> Tensor:
+        """Levels `(..., N, P, A)` at t = 1, relative to saturation, of inputs `(..., N, P, 4)`."""
+        regulation = weights["regulation"].mT[..., None, :, :]
+        drive = maternal @ weights["maternal_input"].mT[..., None, :, :]
+        drive = drive + weights["threshold"][..., None, None, :]
+        share = -torch.expm1(-weights["rate"] / self.steps)[..., None, None, :]
+        mixing = weights["diffusion"][..., None, None, :]
+        first = weights["hunchback_start"][..., None, None, None] * maternal[..., 1:2]
+        rest = torch.zeros_like(drive[..., 1:])
+        state = torch.cat([first.expand(*rest.shape[:-1], 1), rest], -1)
+        for _ in range(self.steps):
+            target = torch.sigmoid(state @ regulation + drive)
+            state = state + share * (target - state)
+            state = state + mixing * curvature(state)
+        return state
+
+    def develop(self, weights: Weights, genotype: Tensor, environment: Tensor) -> Tensor:
+        """Expected traits `(..., N, T)`: levels of the observed genes along the line."""
+        traits = weights["mean"].shape[-1]
+        maternal = self.encode(weights, genotype, traits // self.genes)
+        seen = self.express(weights, maternal)[..., : self.genes]
+        levels = (seen * weights["level"][..., None, None, :]).mT.flatten(-2)
+        return baseline_traits(weights, environment) + levels
+
+    def starts(self, data: Data, generator: torch.Generator) -> dict[str, Tensor]:
+        """Values of sites at which one restart begins: each gene regressed on what it reads.
+
+        Near the steady state logit(g_a) = W g + E m + theta, a ridge regression on the training
+        cells with the other genes' levels for g and W_aa = 1; every weight is then shaken by
+        Normal(0, 0.5). Sites that are left out begin as those of other formalizations do.
+        """
+        assert data.phenotype is not None
+        nuclei = self.nuclei(data.shape)
+        shape = (len(data.genotype), self.genes, nuclei)
+        levels, seen = (
+            value.reshape(shape).mT.reshape(-1, self.genes)
+            for value in (data.phenotype, data.observed)
+        )
+        rows = seen.all(-1)
+        levels = levels[rows].double()
+        top = SATURATION * levels.amax(0).clamp_min(1e-6)
+        relative = levels / top
+        maternal = self.encode(typical_gradients(), data.genotype.double(), nuclei)
+        maternal = maternal.flatten(0, 1)[rows]
+        number = self.genes + self.hidden
+        weights = torch.zeros(number, number + len(INPUTS) + 1, dtype=torch.float64)
+        inputs = torch.cat([maternal, torch.ones_like(maternal[:, :1])], 1)
+        for gene in range(self.genes):
+            others = relative.clone()
+            others[:, gene] = 0
+            design = torch.cat([others, inputs], 1)
+            wanted = torch.logit(relative[:, gene].clamp(0.03, 0.97)) - relative[:, gene]
+            gram = design.mT @ design + torch.eye(design.shape[1]).double()
+            fitted = torch.linalg.solve(gram, design.mT @ wanted)
+            weights[gene, : self.genes] = fitted[: self.genes]
+            weights[gene, number:] = fitted[self.genes :]
+        weights[range(number), range(number)] = 1.0
+        weights = weights + 0.5 * torch.randn(weights.shape, generator=generator).double()
+        sites = {
+            "regulation": weights[:, :number] / 4.0,
+            "maternal_input": weights[:, number:-1] / 4.0,
+            "threshold": weights[:, -1] / 3.0,
+            "level": top,
+        }
+        kept = {name: value for name, value in sites.items() if name not in self.prior}
+        return {name: value.to(data.phenotype) for name, value in kept.items()}
+
+    def __call__(self, data: Data) -> Tensor:
+        """Run the Pyro model."""
+        return run(self, data)
+
+
+def curvature(state: Tensor) -> Tensor:
+    """Second difference along the line `(..., P, A)` without flux at its ends."""
+    before = torch.cat([state[..., :1, :], state[..., :-1, :]], -2)
+    after = torch.cat([state[..., 1:, :], state[..., -1:, :]], -2)
+    return before + after - 2 * state

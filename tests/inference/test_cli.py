@@ -1,0 +1,149 @@
+"""The shell: what a newcomer runs, and one clear line for what is wrong."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from typer.testing import CliRunner
+
+from genomic_code.inference.cli import app
+from genomic_code.spec import Cohort, simulate
+from genomic_code.spec.readers.frame import to_dataframe
+
+FAST = ["--quiet", "--jobs", "1", "--folds", "2", "--restarts", "2"]
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    """With the names of the individuals as its index, as pandas users have it."""
+    cohort = simulate("factor", individuals=40, loci=5, traits=2, seed=0)
+    table = to_dataframe(cohort).set_index("individual")
+    table.index.name = None
+    return table
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, list(arguments))
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_compare_writes_results(table: pd.DataFrame, tmp_path: Path) -> None:
+    source = tmp_path / "mine.csv"
+    table.to_csv(source)
+    out = tmp_path / "results"
+    code, stdout, stderr = run(
+        "compare", str(source), *FAST, "--formalizations", "factor", "--out", str(out)
+    )
+    assert code == 0, stderr
+    assert "40 individuals, 5 loci" in stdout
+    assert "elpd" in stdout
+    assert "ridge" in stdout
+    names = sorted(path.name for path in out.iterdir())
+    assert names == sorted(
+        ["comparison.csv", "differences.png", "elbo.png", "factor.nc", "heldout.nc", "null.nc",
+         "predictions.png", "verdict.json"]
+    )  # fmt: skip
+    frame = pd.read_csv(out / "comparison.csv", index_col=0)
+    assert np.isfinite(frame["elpd"]).all()
+    tree = xr.open_datatree(out / "factor.nc", engine="h5netcdf")
+    groups = {"posterior", "posterior_predictive", "log_likelihood", "sample_stats",
+              "observed_data", "constant_data"}  # fmt: skip
+    assert groups <= set(tree.children)
+    assert {"log_p", "log_q"} <= set(tree["sample_stats"].data_vars)
+    tree.close()
+
+
+def broken(table: pd.DataFrame, how: str) -> pd.DataFrame:
+    bad = table.copy()
+    genotype = next(name for name in bad if name.startswith("genotype:"))
+    phenotype = next(name for name in bad if name.startswith("phenotype:"))
+    column, value = {
+        "constant locus": (genotype, 1.0),
+        "constant trait": (phenotype, 2.0),
+        "all-missing trait": (phenotype, np.nan),
+    }.get(how, (None, None))
+    if column is not None:
+        bad[column] = value
+    elif how == "infinite genotype":
+        bad.loc[bad.index[3], genotype] = np.inf
+    elif how == "missing genotype":
+        bad.loc[bad.index[3], genotype] = np.nan
+    elif how == "duplicate names":
+        bad.index = pd.Index([*bad.index[:-1], bad.index[0]], name=bad.index.name)
+    return bad
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("constant locus", "genotype must vary in every locus"),
+        ("constant trait", "phenotype must vary in every trait"),
+        ("all-missing trait", "phenotype must have observed cells in every trait"),
+        ("infinite genotype", "genotype must be finite"),
+        ("missing genotype", "genotype must be finite"),
+        ("duplicate names", "individual names must be unique"),
+    ],
+)
+def test_bad_cohorts(how: str, message: str, table: pd.DataFrame, tmp_path: Path) -> None:
+    source = tmp_path / "bad.csv"
+    broken(table, how).to_csv(source)
+    out = tmp_path / "out"
+    code, _, stderr = run("compare", str(source), *FAST, "--out", str(out))
+    assert code == 2
+    assert message in stderr
+    assert stderr.startswith("error: ")
+    assert stderr.count("\n") == 1
+    assert "Traceback" not in stderr
+    assert not out.exists() or not list(out.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nosuchdata"], "cohort must be one of"),
+        (["nosuch.csv"], "nosuch.csv"),
+        (["--formalizations", "polygenik"], "did you mean 'polygenic'"),
+        (["--folds", "1"], "folds must be an integer of at least 2"),
+        (["--folds", "1000"], "folds must be at most the number of individuals 300"),
+        (["--restarts", "0"], "restarts must be an integer of at least 1"),
+        (["--jobs", "-1"], "jobs must be at least 0"),
+    ],
+)
+def test_bad_arguments(arguments: list[str], message: str) -> None:
+    code, _, stderr = run("compare", *arguments, "--quiet")
+    assert code == 2
+    assert message in stderr
+    assert stderr.count("\n") == 1
+
+
+def test_empty_file(tmp_path: Path) -> None:
+    source = tmp_path / "empty.csv"
+    source.touch()
+    code, _, stderr = run("compare", str(source))
+    assert code == 2
+    assert "empty" in stderr
+
+
+def test_unwritable_output_is_found_before_the_work(tmp_path: Path) -> None:
+    blocker = tmp_path / "file"
+    blocker.write_text("not a directory")
+    code, _, stderr = run("compare", "--quiet", "--out", str(blocker / "results"))
+    assert code == 2
+    assert "out must be a directory that can be written" in stderr
+
+
+def test_help_explains_every_option() -> None:
+    code, stdout, _ = run("compare", "--help")
+    assert code == 0
+    for option in ("--formalizations", "--folds", "--restarts", "--seed", "--jobs", "--out"):
+        assert option in stdout
+
+
+def test_truth_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    small: Cohort = simulate("factor", individuals=40, loci=5, traits=2, seed=0)
+    monkeypatch.setattr("genomic_code.inference.cli.load", lambda source: small)
+    code, stdout, stderr = run("compare", *FAST, "--formalizations", "null")
+    assert code == 0, stderr
+    assert "truth: factor, heritability 0.6" in stdout

@@ -1,0 +1,136 @@
+"""The comparison: what its numbers mean, what it says, what it refuses."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from genomic_code.inference import Settings, compare
+from genomic_code.inference.compare import judge, named
+from genomic_code.inference.folds import assign_folds
+from genomic_code.inference.scores import stacking_weights
+from genomic_code.spec import Cohort, Factor, Null, Polygenic, simulate
+
+QUICK = Settings(restarts=3, screening=60, steps=200, elbo_draws=50)
+
+
+def test_compare_end_to_end(cohort: Cohort) -> None:
+    result = compare(["factor", "polygenic"], cohort, folds=3, settings=QUICK, progress=False)
+    assert set(result.frame.index) == {"null", "ridge", "factor", "polygenic"}
+    numbers = result.frame.drop(columns="warning").drop(index="ridge")
+    assert np.isfinite(numbers).all(axis=None)
+    # sums of cells give the table, and missing cells count for nothing
+    cells = result.cells.sel(formalization="factor")
+    assert np.isnan(cells.values).sum() == np.isnan(cohort.phenotype.values).sum()
+    assert float(cells.sum()) == pytest.approx(result.frame.loc["factor", "elpd"])
+    best = result.cells.sel(formalization=result.frame.index[0])
+    paired = (cells.fillna(0) - best.fillna(0)).sum("trait").values
+    dse = paired.std(ddof=1) * np.sqrt(len(paired))
+    assert dse == pytest.approx(result.frame.loc["factor", "dse"])
+    assert result.winner in result.verdict
+    again = compare(["polygenic", "factor"], cohort, folds=3, settings=QUICK, progress=False)
+    assert again.frame.equals(result.frame), "the order of the formalizations changes nothing"
+
+
+def test_processes_change_nothing(cohort: Cohort) -> None:
+    one = compare(["factor"], cohort, folds=2, settings=QUICK, progress=False)
+    two = compare(["factor"], cohort, folds=2, settings=QUICK, jobs=2, progress=False)
+    assert one.frame.equals(two.frame)
+
+
+@dataclass(frozen=True)
+class Twin(Factor):
+    name: ClassVar[str] = "twin"
+
+
+def test_the_same_model_twice_gets_equal_weight(cohort: Cohort) -> None:
+    result = compare([Factor(), Twin()], cohort, folds=2, settings=QUICK, progress=False)
+    rows = result.frame.loc[["factor", "twin"]]
+    assert rows["elpd"].nunique() == rows["weight"].nunique() == 1
+
+
+def density(rng: np.random.Generator, mean: float) -> NDArray[np.float64]:
+    return -100 + mean + rng.normal(size=200)
+
+
+def test_verdict_prefers_the_simplest_within_two_errors() -> None:
+    rng = np.random.default_rng(0)
+    models = named(["factor", "polygenic", "generative"])
+    base = density(rng, 0)
+    scores = {
+        "null": base - 1,
+        "factor": base - 0.1 * np.sign(rng.normal(size=200)) * rng.random(200),
+        "polygenic": base - 0.5,
+        "generative": base,
+        "ridge": base - 0.5,
+    }
+    winner, sentence = judge(models, scores)
+    assert winner == "factor"
+    assert "indistinguishable at this sample size" in sentence
+    scores["factor"] = base - 0.5
+    winner, sentence = judge(models, scores)
+    assert winner == "generative"
+    assert "better than every other" in sentence
+    scores["ridge"] = base + 1 + 0.1 * rng.normal(size=200)
+    assert "none of these formalizations is adequate" in judge(models, scores)[1]
+    flat = dict.fromkeys(scores, base)
+    winner, sentence = judge(models, flat)
+    assert winner == "null"
+    assert "no heritable signal" in sentence
+
+
+def test_null_data_give_null() -> None:
+    cohort = simulate("null", individuals=120, loci=15, traits=3, seed=0)
+    result = compare(["factor", "polygenic"], cohort, settings=QUICK, progress=False)
+    assert result.winner == "null"
+
+
+def test_held_out_individuals_do_not_leak() -> None:
+    """Absurd phenotypes in one fold leave the predictions for that fold as they were."""
+    cohort = simulate("polygenic", individuals=60, loci=8, traits=2, seed=1)
+    fold = assign_folds(cohort, 2, 0)
+    phenotype = cohort.phenotype.values.copy()
+    phenotype[fold == 0] = 50 + 10 * phenotype[fold == 0]
+    changed = Cohort(cohort.genotype, phenotype, environment=cohort.environment)
+    results = [
+        compare(["polygenic"], each, folds=2, settings=QUICK, progress=False)
+        for each in (cohort, changed)
+    ]
+    for name in ("polygenic", "ridge"):
+        first, second = (r.predictions.sel(formalization=name).values[fold == 0] for r in results)
+        np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-4)
+
+
+def test_folds() -> None:
+    genotype = np.random.default_rng(0).binomial(2, 0.5, (20, 3))
+    phenotype = np.random.default_rng(1).normal(size=(20, 1))
+    fold = assign_folds(Cohort(genotype, phenotype), 3, 0)
+    assert sorted(np.bincount(fold)) == [6, 7, 7]
+    groups = np.repeat(list("abcdefg"), [6, 4, 3, 3, 2, 1, 1])
+    kin = Cohort(genotype, phenotype, groups=groups)
+    fold = assign_folds(kin, 3, 0)
+    assert all(len(set(fold[groups == g])) == 1 for g in "abcdefg")
+    assert sorted(np.bincount(fold)) == [6, 7, 7]
+    with pytest.raises(ValueError, match="at most the number of individuals 20, got 21"):
+        assign_folds(Cohort(genotype, phenotype), 21, 0)
+    with pytest.raises(ValueError, match="at most the number of groups 7, got 8"):
+        assign_folds(kin, 8, 0)
+    with pytest.raises(ValueError, match="integer of at least 2, got 1"):
+        assign_folds(kin, 1, 0)
+
+
+def test_names_must_differ(cohort: Cohort) -> None:
+    with pytest.raises(ValueError, match="different names, got 'polygenic' twice"):
+        compare([Polygenic(), Polygenic(concentration=3.0)], cohort)
+    with pytest.raises(ValueError, match="did you mean 'polygenic'"):
+        compare(["polygenik"], cohort)
+    assert list(named(["generative", Null()])) == ["null", "generative"]
+
+
+def test_stacking_finds_the_better_predictor() -> None:
+    rng = np.random.default_rng(0)
+    good, bad = density(rng, 0), density(rng, -3)
+    assert stacking_weights(np.stack([good, bad]))[0] > 0.95
+    assert stacking_weights(np.stack([good, good])) == pytest.approx([0.5, 0.5])

@@ -1,0 +1,35 @@
+"""A formalization that knows where to begin is asked."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from genomic_code.inference.flat import FlatModel
+from genomic_code.inference.starts import starts
+from genomic_code.spec.cohort import Cohort
+from genomic_code.spec.formalizations.null import Null
+from genomic_code.spec.standardize import Scaler
+
+
+@dataclass(frozen=True)
+class Knowing(Null):
+    def starts(self, data, generator):
+        noise = 1 + torch.rand(data.shape.traits, generator=generator)
+        return {"noise_scale": noise}
+
+
+def test_given_sites_begin_there_and_others_as_usual():
+    rng = np.random.default_rng(0)
+    cohort = Cohort(rng.normal(size=(20, 3)), rng.normal(size=(20, 2)))
+    data = Scaler.fit(cohort).data(cohort)
+    flat = FlatModel(Knowing(), data.shape)
+    ours = starts(flat, data, 3, torch.Generator().manual_seed(0))
+    sites, _ = flat.unpack(ours)
+    assert (sites["noise_scale"] > 1).all()
+    assert (sites["noise_scale"] < 2).all()
+    assert not torch.equal(sites["noise_scale"][0], sites["noise_scale"][1])
+    assert (sites["mean"] == 0).all()
+    plain = starts(FlatModel(Null(), data.shape), data, 1, torch.Generator().manual_seed(0))
+    usual = FlatModel(Null(), data.shape).unpack(plain)[0]
+    assert not torch.equal(usual["noise_scale"], sites["noise_scale"][:1])
