@@ -7,9 +7,11 @@ learnt, not a better optimiser. Parter, Kashtan & Alon 2008, doi:10.1371/journal
 Kouvaris et al. 2017, doi:10.1371/journal.pcbi.1005358.
 
 Additive genomes stand for the claim that a locus has an effect of its own. Such an effect depends
-on no other locus, so it cannot evolve: in `blueprint` and `polygenic` the effects are constants,
-and alleles and the mean evolve. `polygenic, effects evolve` and `factor` are the controls that let
-a linear map learn: they tell learnt mutation from nonlinear development.
+on no other locus, so it cannot evolve: in `blueprint` (loci of its own for each trait) and
+`polygenic` (every locus on all traits) effects are drawn from a standard normal and kept; alleles
+and the mean evolve. Three controls: `blueprint, equal effects` mutates in all directions alike, the
+best that a map without learning can do; `factor` and `polygenic, effects evolve` let a linear map
+learn, and so tell learnt mutation from nonlinear development.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,13 +53,15 @@ def organisms(loci: int, traits: int, seed: int) -> dict[str, Organism]:
     if loci < traits:
         raise ValueError(f"loci must be at least traits={traits}, got {loci}")
     generator = torch.Generator().manual_seed(seed)
-    direct = torch.eye(traits).repeat(-(-loci // traits), 1)[:loci]
+    own = torch.eye(traits).repeat(-(-loci // traits), 1)[:loci]
     dense = torch.randn(loci, traits, generator=generator)
+    direct = Blueprint(prior={"effects": Dense()})
     scale = {"trait_scale": torch.ones(traits), "trait_correlation": torch.eye(traits)}
     return {
         "generative": Organism(Generative(latents=6, hidden=12), {}),
-        "blueprint": Organism(Blueprint(prior={"effects": Dense()}), {"effects": direct}),
+        "blueprint": Organism(direct, {"effects": own * dense}),
         "polygenic": Organism(Polygenic(), {"effects": dense, **scale}),
+        "blueprint, equal effects": Organism(direct, {"effects": own}),
         "factor": Organism(Factor(latents=6), {}),
         "polygenic, effects evolve": Organism(Polygenic(), {}),
     }
