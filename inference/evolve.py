@@ -171,11 +171,14 @@ def bounded(
         rate *= float((limit / nats).sqrt().clamp(1e-3, 0.9)) if nats.isfinite() else 1e-3
 
 
-def prior_draw(genome: WeightGenome, seed: int) -> Tensor:
-    """One genome `(D,)` from the prior, unconstrained."""
+def prior_draw(genome: WeightGenome, seed: int, size: float = 1.0) -> Tensor:
+    """One genome `(D,)` from the prior, unconstrained, its real-valued sites times `size`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        parts = [site.transform.inv(site.prior.sample()).reshape(-1) for site in genome.flat.sites]
+        parts = [
+            site.transform.inv(site.prior.sample()).reshape(-1) * (size if site.real else 1.0)
+            for site in genome.flat.sites
+        ]
     return torch.cat(parts)
 
 
@@ -192,6 +195,8 @@ def evolve(
     fitness_of: Literal["individual", "allele"] = "individual",
     fixed: Mapping[str, Tensor] | None = None,
     start: Literal["ancestor", "neutral"] | MeanFieldPopulation = "ancestor",
+    ancestor_size: float = 0.3,
+    ancestor_spread: float = 0.1,
     rate: float | None = None,
     draws: int = 64,
     record_every: int = 1,
@@ -210,8 +215,11 @@ def evolve(
         ploidy: Haploid or diploid.
         fitness_of: Whether log fitness is an individual's or a gene copy's.
         fixed: Values of sites that do not evolve, by name.
-        start: A population descended from one `ancestor` drawn from the prior, or at `neutral`
-            equilibrium (symmetric; slower to break symmetries of a network), or one given.
+        start: A population descended from one simple `ancestor`, or at `neutral` equilibrium
+            (symmetric: a network may never leave it), or one given.
+        ancestor_size: Size of the ancestor's weights over that of a draw from the prior. Small
+            weights make development nearly linear; what evolves from them generalises better.
+        ancestor_spread: Standard deviation of the population about its ancestor, positive.
         rate: Step length; None for a generation, 1 / nu.
         draws: Draws that estimate a step.
         record_every: Generations between records.
@@ -229,9 +237,14 @@ def evolve(
     rule = FreeFitness(genome, Drift(population_size, process, ploidy, fitness_of), rate, draws)
     if isinstance(start, str):
         one_of("start", start, ["ancestor", "neutral"])
-        founder = prior_draw(genome, seed)
-        scale = 0.3 if start == "ancestor" else 1.0
-        founder = founder if start == "ancestor" else 0.1 * founder
+        if not (ancestor_size >= 0 and ancestor_spread > 0):
+            raise ValueError(
+                "ancestor_size must not be negative and ancestor_spread positive, got "
+                f"{ancestor_size} and {ancestor_spread}"
+            )
+        neutral = start == "neutral"
+        founder = prior_draw(genome, seed, 0.1 if neutral else ancestor_size)
+        scale = 1.0 if neutral else ancestor_spread
         start = MeanFieldPopulation(founder, torch.full_like(founder, scale**-2), seed)
     _, lineage = run(rule, start, plan, generations, record_every=record_every, progress=progress)
     return lineage

@@ -7,9 +7,11 @@ learnt, not a better optimiser. Parter, Kashtan & Alon 2008, doi:10.1371/journal
 Kouvaris et al. 2017, doi:10.1371/journal.pcbi.1005358.
 
 Additive genomes stand for the claim that a locus has an effect of its own. Such an effect depends
-on no other locus, so it cannot evolve: in `blueprint` and `polygenic` the effects are constants,
-and alleles and the mean evolve. `polygenic, effects evolve` and `factor` are the controls that let
-a linear map learn: they tell learnt mutation from nonlinear development.
+on no other locus, so it cannot evolve: in `blueprint` (loci of its own for each trait) and
+`polygenic` (every locus on all traits) effects are drawn from a standard normal and kept; alleles
+and the mean evolve. Three controls: `blueprint, equal effects` mutates in all directions alike, the
+best that a map without learning can do; `factor` and `polygenic, effects evolve` let a linear map
+learn, and so tell learnt mutation from nonlinear development.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,14 +53,16 @@ def organisms(loci: int, traits: int, seed: int) -> dict[str, Organism]:
     if loci < traits:
         raise ValueError(f"loci must be at least traits={traits}, got {loci}")
     generator = torch.Generator().manual_seed(seed)
-    direct = torch.eye(traits).repeat(-(-loci // traits), 1)[:loci]
+    own = torch.eye(traits).repeat(-(-loci // traits), 1)[:loci]
     dense = torch.randn(loci, traits, generator=generator)
+    direct = Blueprint(prior={"effects": Dense()})
     scale = {"trait_scale": torch.ones(traits), "trait_correlation": torch.eye(traits)}
     return {
-        "generative": Organism(Generative(latents=4, hidden=12), {}),
-        "blueprint": Organism(Blueprint(prior={"effects": Dense()}), {"effects": direct}),
+        "generative": Organism(Generative(latents=6, hidden=12), {}),
+        "blueprint": Organism(direct, {"effects": own * dense}),
         "polygenic": Organism(Polygenic(), {"effects": dense, **scale}),
-        "factor": Organism(Factor(latents=4), {}),
+        "blueprint, equal effects": Organism(direct, {"effects": own}),
+        "factor": Organism(Factor(latents=6), {}),
         "polygenic, effects evolve": Organism(Polygenic(), {}),
     }
 
@@ -77,8 +81,9 @@ class Generalisation:
     def frame(self) -> pd.DataFrame:
         """Means over seeds with standard deviations between seeds, a row an organism and arm.
 
-        Columns: `half_time` (generations), `evolvability` (e_M towards the target over its mean),
-        `distance` (squared, relative, at the end), `final_trace` (tr M at the end); `_sd` of each.
+        Columns, each followed by its `_sd`: `half_time` (generations to half the distance),
+        `evolvability` (e_M towards the target over its mean), `distance` (squared, relative, at
+        the end), `canalisation` (mutational step needed for the same trace of M, end over start).
         """
         rows = []
         for (organism, arm), runs in self.responses.items():
@@ -86,7 +91,7 @@ class Generalisation:
                 "half_time": [run.half_time.mean() for run in runs],
                 "evolvability": [run.evolvability.mean() for run in runs],
                 "distance": [run.distance[-1].mean() for run in runs],
-                "final_trace": [run.mutational_trace[1].mean() for run in runs],
+                "canalisation": [(run.step[-1] / run.step[0]).mean() for run in runs],
             }
             row: dict[str, str | float] = {"organism": organism, "arm": arm}
             for name, values in measures.items():
@@ -130,6 +135,7 @@ def generalisation(
     modules: int = 4,
     traits: int = 16,
     loci: int = 32,
+    split: Literal["balanced", "random"] = "balanced",
     training: Literal["habitats", "varying"] = "habitats",
     period: int = 20,
     population_size: int = 200,
@@ -148,6 +154,9 @@ def generalisation(
         modules: Modules of traits; the family has 2^modules targets.
         traits: Number of traits, a multiple of `modules`.
         loci: Number of loci.
+        split: `balanced`: the seen half is one of the two in which every module and every pair of
+            modules is balanced (even or odd parity, by seed), so that only modularity tells of the
+            unseen half. `random`: any half; its chance correlations between modules mislead.
         training: `habitats`: the targets are met side by side, weights shared and alleles each its
             own. `varying`: one target after the other, at random, on one set of alleles (modularly
             varying goals).
@@ -156,7 +165,7 @@ def generalisation(
         generations: Generations of evolution.
         width: Width of the fitness peak in evolution, trait units; in response it is 1.
         response_generations: Generations of the response.
-        mutational_trace: Trace of M of every founder, squared trait units a generation.
+        mutational_trace: Trace of M of every population, squared trait units a generation.
         weight_mutation: Mutational step of a weight over that of an allele.
         chosen: Organisms by name; `organisms(...)` by default.
         progress: Whether to show a progress bar.
@@ -164,13 +173,17 @@ def generalisation(
     Raises:
         ValueError: An argument is unfit.
     """
+    one_of("split", split, ["balanced", "random"])
     one_of("training", training, ["habitats", "varying"])
     family = modular_targets(modules, traits)
     responses: dict[tuple[str, str], list[Response]] = {}
     for seed in tqdm(list(seeds), disable=not progress):
         rng = np.random.default_rng(seed)
-        order = rng.permutation(len(family))
-        seen, unseen = family[order[: len(family) // 2]], family[order[len(family) // 2 :]]
+        half = torch.from_numpy(rng.permutation(len(family)) < len(family) // 2)
+        if split == "balanced":
+            half = family[:, :: traits // modules].prod(1) > 0
+            half = ~half if seed % 2 else half
+        seen, unseen = family[half], family[~half]
         off = torch.tensor(rng.choice([-1.0, 1.0], unseen.shape), dtype=family.dtype)
         niches: Niche | Schedule = Niche(seen, width)
         if training == "varying":

@@ -1,9 +1,9 @@
 """Response: how fast populations of evolved genomes reach targets that selection had not asked for.
 
 Every population starts as a clone of one evolved genome with neutral alleles, and meets a target
-as a finite, mutating population of whole individuals. Mutational steps are scaled so that the
-founder's mutational variance, the trace of M, is the same for every genome: a head start can then
-only come from the directions of mutation, not from their size.
+as a finite, mutating population of whole individuals. In every generation the mutational steps are
+scaled so that the mutational variance, the trace of M, is the same in every population: a head
+start can then only come from the directions of mutation, not from their size.
 """
 
 from collections.abc import Sequence
@@ -21,8 +21,10 @@ from genomic_code.inference.niche import Niche
 
 __all__ = ["Response", "SeparateTargets", "respond"]
 
-ALLELE_PROBES = 256
-"""Random mutants that measure the trace of M of a founder."""
+FOUNDER_PROBES = 256
+"""Random mutants that measure M of a founder."""
+PROBES = 64
+"""Random mutants, one an individual, that measure the trace of M of a population."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,16 +65,17 @@ class Response:
     evolvability: NDArray[np.float64]
     """Mutational variance of the founder towards the target over its mean in all directions,
     `(R,)`: e_M(beta) / mean e_M; 1 without bias, at most T over the rank of M."""
-    mutational_trace: NDArray[np.float64]
-    """Trace of M per generation, of the founder and of the final population's mean, `(2, R)`."""
+    step: NDArray[np.float64]
+    """Standard deviation of an allele's mutational step that gives the trace of M its value,
+    `(generation, R)`; where it rises, development has become less sensitive to mutation."""
 
     @property
     def half_time(self) -> NDArray[np.float64]:
-        """First generation in which the squared distance is half of the founder's `(R,)`.
+        """First generation in which the distance is half of the founder's `(R,)`.
 
         Populations that have not come half-way count as the whole run.
         """
-        reached = self.distance <= 0.5
+        reached = self.distance <= 0.25
         first = np.where(reached.any(0), reached.argmax(0), len(self.distance) - 1)
         return first.astype(float)
 
@@ -92,19 +95,15 @@ def founders(lineage: Lineage, count: int, seed: int) -> tuple[WeightGenome, Ten
     return genome, vectors
 
 
-def mutational_covariance(
-    genome: WeightGenome, vectors: Tensor, scale: Tensor, niche: SeparateTargets, seed: int
+def mutational_effects(
+    genome: WeightGenome, vectors: Tensor, relative: Tensor, niche: SeparateTargets, seed: int
 ) -> Tensor:
-    """Covariance `(R, T, T)` of the trait effects of one mutational step of genomes `(R, D)`."""
-    noise = torch.randn(
-        len(vectors), ALLELE_PROBES, genome.size, generator=torch.Generator().manual_seed(seed)
-    )
-    step = 1e-2 * scale * noise
-    centre = vectors[:, None]
+    """Changes `(R, P, T)` of traits by a random mutation of each genome `(R, P, D)`, per step."""
+    generator = torch.Generator().manual_seed(seed)
+    step = 1e-2 * relative * torch.randn(vectors.shape, generator=generator)
     with torch.no_grad():
-        jump = genome.traits(centre + step, niche) - genome.traits(centre - step, niche)
-    jump = jump[..., 0, :] / 2e-2
-    return torch.einsum("rpt,rpu->rtu", jump, jump) / ALLELE_PROBES
+        jump = genome.traits(vectors + step, niche) - genome.traits(vectors - step, niche)
+    return jump[..., 0, :] / 2e-2
 
 
 def respond(
@@ -126,7 +125,7 @@ def respond(
         population_size: Individuals of a population.
         generations: Generations of the response.
         width: Width of the fitness peak.
-        mutational_trace: Trace of M of every founder, squared trait units a generation.
+        mutational_trace: Trace of M of every population, squared trait units a generation.
         weight_mutation: Mutational step of a weight over that of an allele; 0 for none.
         seed: Seed of founders and populations.
     """
@@ -139,30 +138,31 @@ def respond(
     niche = SeparateTargets(targets, width)
     relative = torch.full((genome.size,), weight_mutation)
     relative[genome.slice("alleles")] = 1.0
-    covariance = mutational_covariance(genome, vectors, relative, niche, seed)
-    trace = covariance.diagonal(dim1=-2, dim2=-1).sum(-1)
-    scale = (mutational_trace / trace).sqrt()[:, None, None] * relative
+    probes = vectors[:, None].expand(-1, FOUNDER_PROBES, -1)
+    effects = mutational_effects(genome, probes, relative, niche, seed)
     with torch.no_grad():
         origin = genome.traits(vectors, niche)[:, 0]
     direction = torch.nn.functional.normalize(targets - origin, dim=-1)
-    towards = torch.einsum("rt,rtu,ru->r", direction, covariance, direction)
-    rule = GenomePopulation(genome, population_size, scale, neutral_prior=False)
-    state, distances = rule.start(vectors, seed), []
+    towards = torch.einsum("rpt,rt->rp", effects, direction).square().mean(1)
+    bias = towards / effects.square().mean((1, 2))
+    state = GenomePopulation(genome, population_size).start(vectors, seed)
     start = (origin - targets).square().sum(-1)
+    distances, steps = [], []
     for generation in range(generations + 1):
         with torch.no_grad():
             mean = genome.traits(state.vectors, niche)[..., 0, :].mean(1)
-        distances.append(((mean - targets).square().sum(-1) / start).double().numpy())
+        distances.append((mean - targets).square().sum(-1) / start)
+        some = state.vectors[:, :PROBES]
+        effects = mutational_effects(genome, some, relative, niche, seed + generation)
+        steps.append((mutational_trace / effects.square().sum(-1).mean(1)).sqrt())
         if generation < generations:
+            scale = steps[-1][:, None, None] * relative
+            rule = GenomePopulation(genome, population_size, scale, neutral_prior=False)
             state = rule.step(state, niche)
-    end = mutational_covariance(genome, state.vectors.mean(1), scale, niche, seed)
-    traces = torch.stack(
-        [torch.full((len(targets),), mutational_trace), end.diagonal(dim1=-2, dim2=-1).sum(-1)]
-    )
     return Response(
-        np.array(distances),
-        (towards / trace * targets.shape[1]).double().numpy(),
-        traces.double().numpy(),
+        torch.stack(distances).double().numpy(),
+        bias.double().numpy(),
+        torch.stack(steps).double().numpy(),
     )
 
 
@@ -171,5 +171,5 @@ def pooled(responses: Sequence[Response]) -> Response:
     return Response(
         np.concatenate([r.distance for r in responses], 1),
         np.concatenate([r.evolvability for r in responses]),
-        np.concatenate([r.mutational_trace for r in responses], 1),
+        np.concatenate([r.step for r in responses], 1),
     )

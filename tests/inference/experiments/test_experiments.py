@@ -1,0 +1,100 @@
+"""The learning experiments, and genomes whose mutation has no preferred direction."""
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import torch
+
+from genomic_code.inference.evolve import evolve
+from genomic_code.inference.experiments import generalisation, memory, organisms, respond
+from genomic_code.inference.experiments.memory import half_time
+from genomic_code.inference.niche import Niche
+from genomic_code.inference.schedule import modular_targets
+from genomic_code.spec import Factor
+
+mpl.use("Agg")
+
+
+def test_direct_encoding_mutates_in_all_directions_alike() -> None:
+    family = modular_targets(2, 8)
+    organism = organisms(16, 8, 0)["blueprint, equal effects"]
+    lineage = evolve(
+        organism.formalization, Niche(family[:2]), 50, 2, loci=16, fixed=organism.fixed
+    )
+    response = respond(lineage, family, population_size=50, generations=40, seed=1)
+    # 256 probes with 8 directions: standard error of e_M over its mean about sqrt(2 / 256).
+    assert np.abs(response.evolvability - 1).max() < 4 * (2 / 256) ** 0.5
+    assert response.distance.shape == (41, 4)
+    np.testing.assert_allclose(response.distance[0], 1, atol=1e-5)
+    assert response.distance[-1].max() < 0.9
+    # Additive development: the step that gives the trace of M its value never changes.
+    spread = response.step.std() / response.step.mean()
+    assert spread < 0.1
+
+
+def test_responses_are_reproducible() -> None:
+    lineage = evolve("factor", Niche(torch.ones(1, 4)), 20, 3, loci=6)
+    one, two, other = (
+        respond(lineage, torch.ones(2, 4), population_size=20, generations=5, seed=seed)
+        for seed in (3, 3, 4)
+    )
+    np.testing.assert_array_equal(one.distance, two.distance)
+    assert (one.distance != other.distance).any()
+
+
+def test_generalisation_is_reported_by_organism_and_arm() -> None:
+    chosen = organisms(8, 4, 0)
+    some = {name: chosen[name] for name in ("generative", "blueprint")}
+    result = generalisation(
+        seeds=[0, 1], modules=2, traits=4, loci=8, population_size=20, generations=10,
+        response_generations=8, chosen=some,
+    )  # fmt: skip
+    frame = result.frame
+    assert list(frame.index.unique("organism")) == ["generative", "blueprint"]
+    assert list(frame.index.unique("arm")) == ["same family", "off family"]
+    assert np.isfinite(frame.to_numpy(float)).all()
+    ratio, spread = result.speed("generative", "blueprint", "same family")
+    assert ratio > 0
+    assert spread >= 0
+    axes = result.plot()
+    assert [ax.get_title() for ax in axes] == ["same family", "off family"]
+    mpl.pyplot.close("all")
+
+
+@pytest.mark.parametrize("arguments", [{"split": "half"}, {"training": "both"}, {"traits": 7}])
+def test_bad_arguments_are_refused(arguments: dict[str, object]) -> None:
+    (name,) = arguments
+    with pytest.raises(ValueError, match=name):
+        generalisation(seeds=[0], **arguments)  # type: ignore[arg-type]
+
+
+def test_half_times_are_interpolated() -> None:
+    assert half_time(np.array([-4.0, -3.0, -1.0, 0.0])) == pytest.approx(1.5)
+    assert half_time(np.array([-4.0, -3.9])) == 2.0
+    assert half_time(np.array([-4.0, -2.0])) == 1.0
+
+
+def test_memory_compares_a_niche_that_was_met_with_one_that_was_not() -> None:
+    one, other = torch.ones(1, 6), -torch.ones(1, 6)
+    unseen = torch.tensor([[1.0, -1.0, 1.0, -1.0, 1.0, -1.0]])
+    result = memory(
+        Factor(latents=2), Niche(one), Niche(other), Niche(unseen),
+        cycles=6, period=10, loci=8,
+    )  # fmt: skip
+    assert result.half_times.shape == (12,)
+    assert result.seen < result.unseen
+    assert result.plot().get_xlabel() == "switch"
+    mpl.pyplot.close("all")
+    with pytest.raises(ValueError, match="cycles must be at least 1, got 0"):
+        memory("factor", Niche(one), Niche(other), Niche(unseen), cycles=0)
+
+
+@pytest.mark.slow
+def test_a_generative_genome_generalises_within_the_family_and_not_off_it() -> None:
+    chosen = organisms(32, 16, 0)
+    some = {name: chosen[name] for name in ("generative", "blueprint, equal effects")}
+    result = generalisation(seeds=[0, 1, 2], response_generations=120, chosen=some)
+    frame = result.frame
+    assert frame.loc[("generative", "same family"), "evolvability"] > 3
+    assert result.speed("generative", "blueprint, equal effects", "same family")[0] > 2
+    assert result.speed("generative", "blueprint, equal effects", "off family")[0] < 1
