@@ -254,11 +254,9 @@ class Lineage:
 
         from genomic_code.inference.plots import CYCLE, GREY
 
-        if variable not in self.dataset:
-            raise ValueError(
-                f"variable must be one of {', '.join(map(str, self.dataset.data_vars))}, "
-                f"got {variable!r}"
-            )
+        known = [str(name) for name in self.dataset.data_vars if name != "niche"]
+        if variable not in known:
+            raise ValueError(f"variable must be one of {', '.join(known)}, got {variable!r}")
         ax = ax or plt.figure(figsize=(4.8, 3.2), layout="constrained").subplots()
         values = self.dataset[variable].values
         trace = "trace of " if variable in ("G", "M", "covariance") else ""

@@ -202,6 +202,8 @@ def generalisation(
     """
     one_of("split", split, ["balanced", "random"])
     one_of("training", training, ["habitats", "varying"])
+    if not len(seeds):
+        raise ValueError("seeds must hold at least one seed, got none")
     family = modular_targets(modules, traits)
     responses: dict[tuple[str, str], list[Response]] = {}
     for seed in tqdm(list(seeds), disable=not progress):
