@@ -13,9 +13,9 @@ import pyro
 import torch
 from pyro import poutine
 from torch import Tensor
-from torch.distributions import Transform, constraints
+from torch.distributions import Transform, biject_to, constraints
 
-from genomic_code.inference.coordinates import unconstrained
+from genomic_code.inference.coordinates import HalfCauchyQuantile, unconstrained
 from genomic_code.spec.protocols import Data, Formalization, Shape, Weights
 
 __all__ = ["FlatModel", "Site", "unvalidated"]
@@ -39,6 +39,11 @@ class Site(NamedTuple):
     real: bool
     """Whether the values are real numbers, so that the transform is the identity."""
     prior: torch.distributions.Distribution
+
+    @property
+    def quantile(self) -> bool:
+        """Whether the unconstrained values are standard normal under the prior."""
+        return isinstance(self.transform, HalfCauchyQuantile)
 
 
 @contextmanager
@@ -95,7 +100,8 @@ class FlatModel:
                     f"formalization must have continuous latent sites, got the discrete {name!r}; "
                     "marginalise it"
                 )
-            transform = unconstrained(node["fn"])
+            plain = isinstance(node["scale"], float) and node["scale"] == 1.0
+            transform = unconstrained(node["fn"]) if plain else biject_to(node["fn"].support)
             shape_free = transform.inverse_shape(node["value"].shape)
             start, stop = stop, stop + shape_free.numel()
             infer = node["infer"]
@@ -112,35 +118,41 @@ class FlatModel:
             names = [site.name for site in self.sites]
             raise ValueError(f"given must name sites of the model {names}, got {unknown[0]!r}")
 
-    def unpack(self, flat: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Constrained values by site, and the log determinant `(...)` of the transforms."""
-        lead = flat.shape[:-1]
-        values, log_det = {}, flat.new_zeros(lead)
+    def values(self, flat: Tensor) -> Iterator[tuple[Site, Tensor, Tensor]]:
+        """Every site with its unconstrained and its constrained value."""
         parts = flat.split([site.stop - site.start for site in self.sites], -1)
         for site, part in zip(self.sites, parts, strict=True):
-            free = part.reshape(lead + site.free_shape)
-            values[site.name] = value = site.transform(free)
-            if site.real:
-                continue
-            change = site.transform.log_abs_det_jacobian(free, value)
-            log_det = log_det + change.reshape(*lead, -1).sum(-1)
-        return values | self.given, log_det
+            free = part.reshape(flat.shape[:-1] + site.free_shape)
+            yield site, free, site.transform(free)
+
+    def unpack(self, flat: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Constrained values by site, and the log determinant `(...)` of the transforms."""
+        values, log_det = dict(self.given), flat.new_zeros(flat.shape[:-1])
+        for site, free, value in self.values(flat):
+            values[site.name] = value
+            if not site.real:
+                change = site.transform.log_abs_det_jacobian(free, value)
+                log_det = log_det + total(change, flat)
+        return values, log_det
 
     def log_joint(self, flat: Tensor, data: Data, scale: float = 1.0) -> Tensor:
         """`log p(phenotype, sites) + log |d sites / d flat|`, shape `(...)`, in nats.
 
         `scale` multiplies the log-likelihood of the phenotype.
         """
-        values, total = self.unpack(flat)
-        total = total + self.normal.log_density(flat)
+        values, joint = dict(self.given), self.normal.log_density(flat)
+        counted = set(self.given) | self.normal.names
+        for site, free, value in self.values(flat):
+            values[site.name] = value
+            if not site.real and not site.quantile:
+                change = site.transform.log_abs_det_jacobian(free, value)
+                joint = joint + total(change, flat)
         with unvalidated():
             model = poutine.condition(self.formalization, data=values)
             trace = poutine.trace(model).get_trace(data)
             nodes: dict[str, Any] = dict(trace.nodes)
             for name, node in nodes.items():
-                if node["type"] != "sample" or subsample(node) or name in self.given:
-                    continue
-                if name in self.normal.names:
+                if node["type"] != "sample" or subsample(node) or name in counted:
                     continue
                 log_prob = node["fn"].log_prob(node["value"])
                 if not isinstance(node["scale"], float) or node["scale"] != 1.0:
@@ -148,17 +160,22 @@ class FlatModel:
                 if scale != 1.0 and node["is_observed"] and name not in values:
                     log_prob = log_prob * scale
                 plates = max([-frame.dim for frame in node["cond_indep_stack"]], default=0)
-                total = (
-                    total + log_prob.sum(tuple(range(-plates, 0))) if plates else (total + log_prob)
-                )
-        return total
+                own = log_prob.sum(tuple(range(-plates, 0))) if plates else log_prob
+                joint = joint + own
+        return joint
+
+
+def total(change: Tensor, flat: Tensor) -> Tensor:
+    """Sum over all but the batch dimensions of the flat vector."""
+    return change.reshape(*flat.shape[:-1], -1).sum(-1)
 
 
 class NormalSites:
     """The sites whose prior is a normal that is the same whatever the other sites are.
 
-    Most weights are such. Their log densities are one expression in the flat vector, where one a
-    site would cost a dozen operations each.
+    Most weights are such; so are quantile sites, whose prior and determinant together are standard
+    normal. Their log densities are one expression in the flat vector, where one a site would cost a
+    dozen operations each.
 
     Args:
         sites: All sites, with priors of one run of the model.
@@ -171,6 +188,12 @@ class NormalSites:
         self.location, self.precision = torch.zeros(dim), torch.zeros(dim)
         constant = 0.0
         for site in sites:
+            entries = slice(site.start, site.stop)
+            if site.quantile:
+                self.precision[entries] = 1.0
+                constant -= 0.5 * (site.stop - site.start) * math.log(2 * math.pi)
+                self.names.add(site.name)
+                continue
             node: Any = again.nodes[site.name]
             first, second = normal(site.prior), normal(node["fn"])
             plain = not node["cond_indep_stack"] and node["scale"] == 1 and site.real
@@ -179,8 +202,8 @@ class NormalSites:
             if not all(torch.equal(a, b) for a, b in zip(first, second, strict=True)):
                 continue
             location, scale = (part.expand(site.shape).reshape(-1) for part in first)
-            self.location[site.start : site.stop] = location
-            self.precision[site.start : site.stop] = scale**-2
+            self.location[entries] = location
+            self.precision[entries] = scale**-2
             constant -= float(scale.double().log().sum()) + 0.5 * len(scale) * math.log(2 * math.pi)
             self.names.add(site.name)
         self.constant = constant
