@@ -156,6 +156,7 @@ def test_killed_at_three_moments(whole: Comparison, tmp_path: Path) -> None:
     seed = int(time.time()) % 1000
     done = subprocess.run(
         [sys.executable, "-c", KILLED, str(tmp_path), str(seed)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
