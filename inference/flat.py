@@ -154,7 +154,7 @@ class FlatModel:
             for name, node in nodes.items():
                 if node["type"] != "sample" or subsample(node) or name in counted:
                     continue
-                log_prob = node["fn"].log_prob(node["value"])
+                log_prob = log_density(node["fn"], node["value"])
                 if not isinstance(node["scale"], float) or node["scale"] != 1.0:
                     log_prob = log_prob * node["scale"]
                 if scale != 1.0 and node["is_observed"] and name not in values:
@@ -163,6 +163,18 @@ class FlatModel:
                 own = log_prob.sum(tuple(range(-plates, 0))) if plates else log_prob
                 joint = joint + own
         return joint
+
+
+def log_density(prior: torch.distributions.Distribution, value: Tensor) -> Tensor:
+    """`prior.log_prob(value)`, in half as many operations for masked normal cells."""
+    masked = getattr(prior, "base_dist", None)
+    if isinstance(masked, pyro.distributions.MaskedDistribution) and len(prior.event_shape) == 1:
+        cells = masked.base_dist
+        if type(cells) is pyro.distributions.Normal and isinstance(masked._mask, Tensor):
+            standard = (value - cells.loc) / cells.scale
+            density = -0.5 * (standard.square() + 2 * cells.scale.log() + math.log(2 * math.pi))
+            return torch.where(masked._mask, density, 0.0).sum(-1)
+    return prior.log_prob(value)
 
 
 def total(change: Tensor, flat: Tensor) -> Tensor:

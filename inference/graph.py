@@ -10,6 +10,21 @@ __all__ = ["tidy"]
 aten = torch.ops.aten
 IDENTITIES = {aten.detach.default, aten.alias.default, aten.lift_fresh_copy.default}
 """Operations that matter only to autograd, or to Python."""
+LIKE = {
+    aten.new_zeros.default, aten.zeros_like.default, aten.ones_like.default, aten.full_like.default,
+}  # fmt: skip
+"""Operations that read only the shape of what they are given."""
+NEUTRAL = {
+    aten.pow.Tensor_Scalar: 1,
+    aten.mul.Tensor: 1,
+    aten.mul.Scalar: 1,
+    aten.div.Tensor: 1,
+    aten.div.Scalar: 1,
+    aten.add.Tensor: 0,
+    aten.sub.Tensor: 0,
+}
+"""Second arguments with which these operations change nothing."""
+SHAPING = {aten.view.default, aten.expand.default, aten._unsafe_view.default}
 SMALL = 4096
 """Largest number of values of a constant that is computed beforehand."""
 
@@ -18,7 +33,7 @@ def tidy(module: GraphModule) -> GraphModule:
     """Leave out what is unused, trivial, constant or computed twice; in place."""
     graph = module.graph
     for node in list(graph.nodes):
-        if node.op == "call_function" and node.target in IDENTITIES:
+        if changes_nothing(node):
             node.replace_all_uses_with(node.args[0])
             graph.erase_node(node)
     graph.eliminate_dead_code()
@@ -28,6 +43,30 @@ def tidy(module: GraphModule) -> GraphModule:
     graph.lint()
     module.recompile()
     return module
+
+
+def changes_nothing(node: Node) -> bool:
+    """Whether an operation returns its first argument as it is."""
+    if node.op != "call_function" or not node.args or not isinstance(node.args[0], Node):
+        return False
+    if node.target in IDENTITIES:
+        return True
+    before, after = (each.meta.get("val") for each in (node.args[0], node))
+    if not isinstance(before, torch.Tensor) or not isinstance(after, torch.Tensor):
+        return False
+    if (before.shape, before.dtype) != (after.shape, after.dtype):
+        return False
+    if node.target in SHAPING:
+        return before.stride() == after.stride()
+    if node.target is aten.sum.dim_IntList:
+        return all(before.shape[each] == 1 for each in node.args[1])  # type: ignore[union-attr, index]
+    other = node.args[1] if len(node.args) > 1 else None
+    return (
+        node.target in NEUTRAL
+        and isinstance(other, int | float)
+        and other == NEUTRAL[node.target]
+        and not node.kwargs
+    )
 
 
 def fold_constants(module: GraphModule) -> None:
