@@ -1,19 +1,24 @@
 """What is learnt: fits, comparisons, evolution and evolvability."""
 
-from genomic_code.inference.compare import Comparison, compare
-from genomic_code.inference.distortion import bits, plot_rate_distortion, rate_distortion
-from genomic_code.inference.ensemble import Ensemble, fit_ensemble
-from genomic_code.inference.evolvability import evolvability
-from genomic_code.inference.evolvability_calibrate import calibrate_evolvability
-from genomic_code.inference.evolvability_compare import compare_evolvability
-from genomic_code.inference.evolve import evolve
-from genomic_code.inference.fit import DivergenceError, Settings, fit
-from genomic_code.inference.functionals.hansen_houle import hansen_houle
-from genomic_code.inference.landscape import attractors, landscape, plot_landscape
-from genomic_code.inference.lineage import Lineage
-from genomic_code.inference.niche import Niche
-from genomic_code.inference.plots import plot_differences, plot_elbo, plot_predictions
-from genomic_code.inference.posterior import Fit
+from typing import TYPE_CHECKING
+
+from genomic_code.lazy import lazy
+
+if TYPE_CHECKING:
+    from genomic_code.inference.compare import Comparison, compare
+    from genomic_code.inference.distortion import bits, plot_rate_distortion, rate_distortion
+    from genomic_code.inference.ensemble import Ensemble, fit_ensemble
+    from genomic_code.inference.evolvability import evolvability
+    from genomic_code.inference.evolvability_calibrate import calibrate_evolvability
+    from genomic_code.inference.evolvability_compare import compare_evolvability
+    from genomic_code.inference.evolve import evolve
+    from genomic_code.inference.fit import DivergenceError, Settings, fit
+    from genomic_code.inference.functionals.hansen_houle import hansen_houle
+    from genomic_code.inference.landscape import attractors, landscape, plot_landscape
+    from genomic_code.inference.lineage import Lineage
+    from genomic_code.inference.niche import Niche
+    from genomic_code.inference.plots import plot_differences, plot_elbo, plot_predictions
+    from genomic_code.inference.posterior import Fit
 
 __all__ = [
     "Comparison",
@@ -41,3 +46,5 @@ __all__ = [
     "plot_rate_distortion",
     "rate_distortion",
 ]
+
+__getattr__, __dir__ = lazy(__name__)
