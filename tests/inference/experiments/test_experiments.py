@@ -8,12 +8,18 @@ import pytest
 import torch
 
 from genomic_code.inference.evolve import evolve
-from genomic_code.inference.experiments import generalisation, memory, organisms, respond
+from genomic_code.inference.experiments import (
+    bottleneck,
+    generalisation,
+    memory,
+    organisms,
+    respond,
+)
 from genomic_code.inference.experiments.memory import half_time
 from genomic_code.inference.experiments.response import Response
 from genomic_code.inference.niche import Niche
 from genomic_code.inference.schedule import modular_targets
-from genomic_code.spec import Factor
+from genomic_code.spec import Cohort, Factor
 
 mpl.use("Agg")
 
@@ -137,6 +143,26 @@ def test_bad_memories_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         memory("factor", *niches, **options)
+
+
+@pytest.mark.slow
+def test_a_wider_bottleneck_lets_more_bits_pass(cohort: Cohort) -> None:
+    result = bottleneck(
+        cohort, (1, 4), folds=2, hidden=8, draws=20, restarts=1, steps=40, progress=False
+    )
+    assert set(result.curve.index) == {1, 4}
+    assert {"bits", "bits_se", "heldout", "heldout_low", "frontier"} <= set(result.curve.columns)
+    assert len(result.fits[4]) == 2
+    ax = result.plot()
+    assert "bits" in ax.get_xlabel()
+    mpl.pyplot.close("all")
+
+
+def test_bad_bottlenecks_are_refused(cohort: Cohort) -> None:
+    with pytest.raises(ValueError, match="genes must hold at least one"):
+        bottleneck(cohort, ())
+    with pytest.raises(ValueError, match="genes must be at most hidden = 8, got 9"):
+        bottleneck(cohort, (9,), hidden=8)
 
 
 @pytest.mark.slow
