@@ -1,6 +1,7 @@
 """What is learnt: fits, comparisons, evolution and evolvability."""
 
 from genomic_code.inference.compare import Comparison, compare
+from genomic_code.inference.correspondence import correspondence
 from genomic_code.inference.distortion import bits, plot_rate_distortion, rate_distortion
 from genomic_code.inference.ensemble import Ensemble, fit_ensemble
 from genomic_code.inference.evolvability import evolvability
@@ -9,25 +10,30 @@ from genomic_code.inference.evolvability_compare import compare_evolvability
 from genomic_code.inference.evolve import evolve
 from genomic_code.inference.fit import DivergenceError, Settings, fit
 from genomic_code.inference.functionals.hansen_houle import hansen_houle
+from genomic_code.inference.genome import AlleleGenome
 from genomic_code.inference.landscape import attractors, landscape, plot_landscape
 from genomic_code.inference.lineage import Lineage
 from genomic_code.inference.niche import Niche
 from genomic_code.inference.plots import plot_differences, plot_elbo, plot_predictions
 from genomic_code.inference.posterior import Fit
+from genomic_code.inference.schedule import Schedule
 
 __all__ = [
+    "AlleleGenome",
     "Comparison",
     "DivergenceError",
     "Ensemble",
     "Fit",
     "Lineage",
     "Niche",
+    "Schedule",
     "Settings",
     "attractors",
     "bits",
     "calibrate_evolvability",
     "compare",
     "compare_evolvability",
+    "correspondence",
     "evolvability",
     "evolve",
     "fit",
