@@ -79,4 +79,4 @@ def bottleneck(
         number: fit_folds(model, cohort, training, chosen, seed, progress)
         for number, model in models.items()
     }
-    return Compression(rate_distortion(fits, draws), fits)
+    return Compression(rate_distortion(dict(fits.items()), draws), fits)

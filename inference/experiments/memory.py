@@ -62,14 +62,15 @@ class Memory:
         `fitness_half_time` (to half the lost log fitness), `evolvability` (e_M towards the niche
         over its mean; 1 without memory).
         """
-        rows = {}
+        rows = []
         for name, runs in self.responses.items():
-            row = rows[name] = {}
+            row: dict[str, str | float] = {"niche": name}
             for measure in ("half_time", "fitness_half_time", "evolvability"):
                 values = [getattr(run, measure).mean() for run in runs]
                 row[measure] = float(np.mean(values))
                 row[f"{measure}_sd"] = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("niche")
+            rows.append(row)
+        return pd.DataFrame(rows).set_index("niche")
 
     def plot(self, ax: Sequence[Axes] | None = None) -> Sequence[Axes]:
         """Left, half-times over the switches; right, the two responses; mean and sd over seeds."""
