@@ -88,6 +88,12 @@ def evolvability(
         return evolvability_of_lineage(recorded, epsilon)
     if not isinstance(draws, int) or draws < 2:
         raise ValueError(f"draws must be an integer of at least 2, got {draws!r}")
+    needed = ("formalization", "cohort", "scaler", "weights")
+    if not all(hasattr(posterior, name) for name in needed):
+        raise ValueError(
+            f"posterior must be a Fit, a Lineage or have {', '.join(needed)}, got "
+            f"{type(posterior).__name__}; fit a formalization first"
+        )
     source: Posterior = posterior
     flat, sampling = None, {"trajectories": 0}
     if isinstance(source, Fit):

@@ -218,6 +218,8 @@ def test_bad_comparison(fits, change, message):
 def test_bad_draws(fits):
     with pytest.raises(ValueError, match="draws must be an integer of at least 2, got 1"):
         evolvability(fits["factor"], draws=1)
+    with pytest.raises(ValueError, match="posterior must be a Fit, a Lineage.*got str"):
+        evolvability("factor")
 
 
 def test_replicates_resemble_the_cohort(fits, cohort):
