@@ -18,6 +18,7 @@ from genomic_code.inference.engine import (
 )
 from genomic_code.inference.flat import FlatModel
 from genomic_code.inference.guides import Guide
+from genomic_code.inference.starts import start_scale
 from genomic_code.spec.protocols import Data
 from genomic_code.spec.validate import one_of
 
@@ -100,7 +101,8 @@ def optimise(
     """
     step = make_step(flat, guide)
     folds, restarts = location.shape[:2]
-    state = State.start(guide.start(location))
+    cells = int(data.observed.sum((-1, -2)).max())
+    state = State.start(guide.start(location, start_scale(flat, cells)))
 
     def recorded(draws: int) -> Step:
         noise = torch.randn(draws, *state.parameters.shape[:2], flat.dim, generator=generator)
@@ -121,7 +123,7 @@ def optimise(
     pairs = int(flat.dim <= PAIRED)
     refine = recorded(1 + pairs)
     draws = max(SCREENING_DRAWS, min(settings.elbo_draws, DRAWN // flat.dim))
-    tolerance = settings.tolerance * (int(data.observed.sum((-1, -2)).max()) + flat.dim)
+    tolerance = settings.tolerance * (cells + flat.dim)
     before = torch.full((folds, 1), -torch.inf, dtype=torch.float64)
     converged = False
     for cycle in range(settings.cycles):
