@@ -15,6 +15,19 @@ __all__ = ["HEADLINES", "EvolvabilityComparison", "compare_evolvability"]
 
 HEADLINES = ("tr_G", "tr_M", "e", "r", "c", "a", "additive_share", "D_eff", "robustness")
 """Metrics that are shown by default."""
+TITLES = {
+    "tr_G": "genetic variance tr G",
+    "tr_M": "mutational variance tr M",
+    "e": "evolvability e",
+    "r": "respondability r",
+    "c": "conditional evolvability c",
+    "a": "autonomy a",
+    "i": "integration i",
+    "D_eff": "effective dimensions of G",
+    "robustness": "mutational robustness",
+}
+TIE = 1e-6
+"""Differences below this share of the metric are rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +66,7 @@ class EvolvabilityComparison:
                 row |= summary(values.values, tail, "")
                 if hypothesis != self.reference and name in base:
                     change = values.values - base[str(name)].values
+                    change = np.where(np.abs(change) <= TIE * np.abs(values.values), 0.0, change)
                     row |= summary(change, tail, "difference")
                     row["above"] = float((change > 0).mean() + (change == 0).mean() / 2)
                 rows.append(row)
@@ -93,9 +107,13 @@ class EvolvabilityComparison:
         if axes is None:
             columns = min(3, len(shown))
             rows = -(-len(shown) // columns)
-            size = (3.4 * columns, rows * (0.28 * len(self.trees) + 0.9))
+            size = (3.4 * columns, rows * (0.28 * len(self.trees) + 0.9) + 0.3)
             figure, grid = plt.subplots(
                 rows, columns, figsize=size, squeeze=False, sharey=True, layout="constrained"
+            )
+            figure.suptitle(
+                f"Posterior mean and {self.probability:.0%} interval; reference: {self.reference}",
+                fontsize="medium",
             )
             axes = list(grid.flat)
             for spare in axes[len(shown) :]:
@@ -119,7 +137,7 @@ class EvolvabilityComparison:
             axis.errorbar(line["mean"], row, xerr=bars, fmt="o", color=colour, capsize=3)
         axis.set_yticks(range(len(names)), names)
         axis.set_ylim(len(names) - 0.4, -0.6)
-        axis.set_title(name.replace("_", " "), fontsize="medium")
+        axis.set_title(TITLES.get(name, name.replace("_", " ")), fontsize="medium")
 
 
 def compare_evolvability(
