@@ -47,6 +47,15 @@ class State(NamedTuple):
         )
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during `run`, with what was reached."""
+
+    def __init__(self, state: State, history: Tensor) -> None:
+        super().__init__()
+        self.state = state
+        self.history = history
+
+
 Step = Callable[..., tuple[Tensor, Tensor, Tensor, Tensor, Tensor]]
 
 
@@ -135,22 +144,29 @@ def run(
 
     Returns:
         The last state and the ELBO estimates `(steps, F, R)`.
+
+    Raises:
+        Interrupted: Ctrl-C; with the state and the estimates so far.
     """
     history = torch.empty(steps, *state.parameters.shape[:2])
     tensors = [value for value in data if value is not None]
-    with torch.no_grad():
-        for i in range(steps):
-            now = FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * i / steps))
-            noise = torch.randn(max(pairs, 1), *state.parameters.shape[:2], dim,
-                                generator=generator)  # fmt: skip
-            noise = torch.cat([noise, -noise]) if pairs else noise
-            *moved, elbo = step(*state, torch.tensor(rate * now), noise, *tensors)
-            state = State(*moved)
-            history[i] = elbo
-            if progress is not None:
-                progress.update()
-                if i % 50 == 49:
-                    progress.set_postfix(elbo=f"{float(elbo.max(-1).values.mean()):.1f}")
+    i = 0
+    try:
+        with torch.no_grad():
+            for i in range(steps):
+                now = FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * i / steps))
+                noise = torch.randn(max(pairs, 1), *state.parameters.shape[:2], dim,
+                                    generator=generator)  # fmt: skip
+                noise = torch.cat([noise, -noise]) if pairs else noise
+                *moved, elbo = step(*state, torch.tensor(rate * now), noise, *tensors)
+                history[i] = elbo
+                state = State(*moved)
+                if progress is not None:
+                    progress.update()
+                    if i % 50 == 49:
+                        progress.set_postfix(elbo=f"{float(elbo.max(-1).values.mean()):.1f}")
+    except KeyboardInterrupt:
+        raise Interrupted(state, history[:i]) from None
     return state, history
 
 

@@ -200,7 +200,7 @@ def evolve(
     rate: float | None = None,
     draws: int = 64,
     record_every: int = 1,
-    progress: bool = False,
+    progress: bool = True,
 ) -> Lineage:
     """Evolve the genomic weights of a formalization in silico.
 
@@ -223,7 +223,7 @@ def evolve(
         rate: Step length; None for a generation, 1 / nu.
         draws: Draws that estimate a step.
         record_every: Generations between records.
-        progress: Whether to show a progress bar.
+        progress: Whether to show a progress bar where it takes more than 2 seconds.
 
     Returns:
         The lineage: q, expected log fitness, bits, free fitness, G and M of each record.

@@ -9,6 +9,7 @@ from tqdm.auto import tqdm
 
 from genomic_code.inference.engine import (
     BACKENDS,
+    Interrupted,
     State,
     Step,
     capture,
@@ -87,8 +88,11 @@ def optimise(
     settings: Settings,
     generator: torch.Generator,
     bar: "tqdm[Any]",
+    keep: bool = False,
 ) -> Optimum:
     """Maximise the ELBO from locations `(F, R, P)` on data `(F, 1, N, ...)`.
+
+    With `keep`, Ctrl-C ends the optimisation with the best so far, not converged.
 
     Raises:
         DivergenceError: In some fold no restart reached a finite ELBO.
@@ -102,28 +106,42 @@ def optimise(
         tensors = [value for value in data if value is not None]
         return capture(step, (*state, torch.tensor(0.0), noise, *tensors), settings.backend)
 
+    interrupted = False
+
+    def taken(
+        step: Step, state: State, steps: int, rate: float, pairs: int
+    ) -> tuple[State, Tensor]:
+        nonlocal interrupted
+        try:
+            return run(step, state, data, steps, rate, pairs, flat.dim, generator, bar)
+        except Interrupted as stop:
+            if not keep:
+                raise
+            interrupted = True
+            return stop.state, stop.history
+
     histories = []
     score = torch.full((folds, 1), torch.nan)
     if restarts > 1:
-        screen = recorded(1)
-        state, history = run(
-            screen, state, data, settings.screening, settings.rate, 0, flat.dim, generator, bar
-        )
+        state, history = taken(recorded(1), state, settings.screening, settings.rate, 0)
         score, _ = estimate_elbo(flat, guide, state.parameters, data, SCREENING_DRAWS, generator)
         best = choose(score, flat.formalization.name)[:, None]
         state = State.start(state.parameters.take_along_dim(best[..., None], 1))
         histories.append(history.take_along_dim(best[None], 2))
-    refine = recorded(2)
+    refine = None if interrupted else recorded(2)
     tolerance = settings.tolerance * (int(data.observed.sum((-1, -2)).max()) + flat.dim)
     before = torch.full((folds, 1), -torch.inf, dtype=torch.float64)
+    spread = torch.full_like(before, torch.nan)
     converged = False
     for cycle in range(settings.cycles):
         rate = settings.rate if cycle == 0 else settings.rate / 2
         if cycle:
             bar.total = (bar.total or 0) + settings.steps
-        state, history = run(refine, state, data, settings.steps, rate, 1, flat.dim, generator, bar)
-        state = State.start(state.parameters)
-        histories.append(history)
+        reached = state.parameters
+        if refine is not None:
+            state, history = taken(refine, state, settings.steps, rate, 1)
+            state = State.start(state.parameters)
+            histories.append(history)
         elbo, error = estimate_elbo(
             flat, guide, state.parameters, data, settings.elbo_draws, generator
         )
@@ -132,6 +150,13 @@ def optimise(
                 f"{flat.formalization.name}: the ELBO became {float(elbo.min())}; lower "
                 f"rate={settings.rate} or check the cohort for outliers"
             )
+        if interrupted:
+            # half way through a cycle the step size is large: the end of the last may be better
+            worse = elbo < before
+            state = State.start(torch.where(worse[..., None], reached, state.parameters))
+            elbo, error = torch.where(worse, before, elbo), torch.where(worse, spread, error)
+            break
+        spread = error
         gain = float((elbo - before).max())
         before = elbo
         if gain < tolerance + 2 * float(error.max()):
