@@ -6,6 +6,7 @@ from genomic_code.lazy import lazy
 
 if TYPE_CHECKING:
     from genomic_code.inference.compare import Comparison, compare
+    from genomic_code.inference.correspondence import correspondence
     from genomic_code.inference.distortion import bits, plot_rate_distortion, rate_distortion
     from genomic_code.inference.ensemble import Ensemble, fit_ensemble
     from genomic_code.inference.evolvability import evolvability
@@ -14,25 +15,32 @@ if TYPE_CHECKING:
     from genomic_code.inference.evolve import evolve
     from genomic_code.inference.fit import DivergenceError, Settings, fit
     from genomic_code.inference.functionals.hansen_houle import hansen_houle
+    from genomic_code.inference.genome import AlleleGenome
+    from genomic_code.inference.hotspots import Hotspots
     from genomic_code.inference.landscape import attractors, landscape, plot_landscape
     from genomic_code.inference.lineage import Lineage
     from genomic_code.inference.niche import Niche
     from genomic_code.inference.plots import plot_differences, plot_elbo, plot_predictions
     from genomic_code.inference.posterior import Fit
+    from genomic_code.inference.schedule import Schedule
 
 __all__ = [
+    "AlleleGenome",
     "Comparison",
     "DivergenceError",
     "Ensemble",
     "Fit",
+    "Hotspots",
     "Lineage",
     "Niche",
+    "Schedule",
     "Settings",
     "attractors",
     "bits",
     "calibrate_evolvability",
     "compare",
     "compare_evolvability",
+    "correspondence",
     "evolvability",
     "evolve",
     "fit",

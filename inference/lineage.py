@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,18 @@ DIMENSIONS: dict[str, tuple[str, ...]] = {
 | M | covariance of the trait effects of mutation, per unit of mutation |
 | location, scale | q of the unconstrained genome: mean and standard deviation |
 """
+
+UNITS = {
+    "expected_log_fitness": "nats",
+    "log_mean_fitness": "nats",
+    "information": "bits",
+    "free_fitness": "nats",
+    "mean_trait": "standard units",
+    "G": "squared standard units",
+    "M": "squared standard units",
+}
+SWITCHES = 40
+"""Most switches of the niche that a figure marks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,24 +295,37 @@ class Lineage:
     def plot(self, variable: str = "expected_log_fitness", ax: Axes | None = None) -> Axes:
         """Draw one variable over the generations; returns the axes.
 
-        Matrices are shown by their trace, vectors component by component.
+        Matrices are shown by their trace, vectors component by component; dotted lines are switches
+        of the niche.
+
+        Raises:
+            ValueError: The lineage has no such variable.
         """
         import matplotlib.pyplot as plt
 
-        if variable not in self.dataset:
-            raise ValueError(
-                f"variable must be one of {', '.join(map(str, self.dataset.data_vars))}, "
-                f"got {variable!r}"
-            )
-        ax = ax or plt.figure(layout="constrained").subplots()
+        from genomic_code.inference.plots import CYCLE, GREY
+
+        known = [str(name) for name in self.dataset.data_vars if name != "niche"]
+        if variable not in known:
+            raise ValueError(f"variable must be one of {', '.join(known)}, got {variable!r}")
+        ax = ax or plt.figure(figsize=(4.8, 3.2), layout="constrained").subplots()
         values = self.dataset[variable].values
-        if variable in ("G", "M", "covariance"):
-            values = np.trace(values, axis1=1, axis2=2)
-        ax.plot(self.dataset["generation"], values.reshape(len(self), -1))
-        ax.set_xlabel("generation")
-        units = {"information": " (bits)", "free_fitness": " (nats)"}
         trace = "trace of " if variable in ("G", "M", "covariance") else ""
-        ax.set_ylabel(trace + variable.replace("_", " ") + units.get(variable, ""))
+        if trace:
+            values = np.trace(values, axis1=1, axis2=2)
+        curves = values.reshape(len(self), -1).T
+        for number, (curve, colour) in enumerate(zip(curves, cycle(CYCLE), strict=False)):
+            ax.plot(self.dataset["generation"], curve, color=colour, lw=1.2, label=f"{number + 1}")
+        if 1 < len(curves) <= len(CYCLE):
+            ax.legend(title=DIMENSIONS[variable][-1], frameon=False, fontsize="small")
+        niche = self.dataset["niche"].values
+        switches = np.flatnonzero(niche[1:] != niche[:-1]) + 1
+        for switch in switches if len(switches) <= SWITCHES else []:
+            ax.axvline(float(self.dataset["generation"][switch]), color=GREY, lw=0.8, ls=":")
+        ax.set_xlabel("generation" + (" (dotted: switch of niche)" if len(switches) else ""))
+        unit = UNITS.get(variable)
+        name = variable.replace("_", " ")
+        ax.set_ylabel(trace + name + (f" ({unit})" if unit else ""))
         return ax
 
 

@@ -1,5 +1,7 @@
 """`genomic-code compare`: the main job."""
 
+import shutil
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +25,8 @@ from genomic_code.inference.cli.shared import (
 
 __all__ = ["compare"]
 
+PARTIAL = ".partial"
+"""Folder, within that of the results, of what is finished while a comparison runs."""
 DEFAULT = "null,factor,blueprint,polygenic,generative"
 
 
@@ -55,6 +59,14 @@ def compare(
             show_default=False,
         ),
     ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of a dask scheduler, such as tcp://host:8786: its workers do the fits, "
+            "with the same numbers. Needs the extra [cluster].",
+            show_default=False,
+        ),
+    ] = None,
     traits: TraitsOption = None,
     environment: EnvironmentOption = None,
     individual: IndividualOption = None,
@@ -69,7 +81,17 @@ def compare(
     columns = Columns(traits, environment, individual, groups, missing)
     with clear_errors():
         run_compare(
-            cohort, columns, formalizations, folds, restarts, seed, jobs, out, as_json, quiet
+            cohort,
+            columns,
+            formalizations,
+            folds,
+            restarts,
+            seed,
+            jobs,
+            out,
+            as_json,
+            quiet,
+            scheduler,
         )
 
 
@@ -84,6 +106,7 @@ def run_compare(
     out: Path | None,
     as_json: bool,
     quiet: bool,
+    scheduler: str | None = None,
 ) -> None:
     """Load, check everything that can be checked beforehand, compare, print and save."""
     # imports here keep --help fast
@@ -119,10 +142,12 @@ def run_compare(
                 f"(simulated, seed {truth['seed']})"
             )
     processes = jobs or min(len(names), os.cpu_count() or 1)
-    result = compare_cohort(
-        names, data, folds=folds, seed=seed, settings=settings, jobs=processes,
-        progress=not quiet,
-    )  # fmt: skip
+    partial = None if out is None else out / PARTIAL
+    with cluster(scheduler):
+        result = compare_cohort(
+            names, data, folds=folds, seed=seed, settings=settings, jobs=processes,
+            progress=not quiet, partial=partial,
+        )  # fmt: skip
     if as_json:
         typer.echo(to_json(as_dict(result)))
     else:
@@ -133,5 +158,32 @@ def run_compare(
         )
     if out is not None:
         save_comparison(result, out)
+        shutil.rmtree(out / PARTIAL, ignore_errors=True)
         if not as_json:
             typer.echo(f"results in {out}; a page of them: genomic-code report {out}")
+
+
+def cluster(address: str | None) -> AbstractContextManager[object]:
+    """Whatever joblib runs within goes to the dask scheduler at this address, if one is given.
+
+    Raises:
+        ValueError: dask is missing, or nothing answers at the address.
+    """
+    if address is None:
+        return nullcontext()
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ValueError(
+            "scheduler needs dask.distributed; install it with: pip install 'genomic-code[cluster]'"
+        ) from None
+    from joblib import parallel_config
+
+    try:
+        client = Client(address, timeout="10s", set_as_default=False)
+    except (OSError, ValueError) as cause:
+        raise ValueError(
+            f"scheduler must be the address of a running dask scheduler, got {address!r}: {cause}"
+        ) from None
+    context: AbstractContextManager[object] = parallel_config("dask", client=client)
+    return context
