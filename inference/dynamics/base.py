@@ -88,8 +88,9 @@ def run(
                 niche = plan.at(number)
                 if number % record_every == 0:
                     now = dynamics.summary(last, niche)
-                    bar.set_postfix(log_fitness=f"{float(now['expected_log_fitness']):.2f}",
-                                    refresh=False)  # fmt: skip
+                    if progress and "expected_log_fitness" in now:
+                        fitness = float(now["expected_log_fitness"])
+                        bar.set_postfix(log_fitness=f"{fitness:.2f}", refresh=False)
                     yield last.generation, niche.name, now
                 last = dynamics.step(last, niche)
         niche = plan.at(generations - 1)
