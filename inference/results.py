@@ -217,8 +217,8 @@ def load_comparison(directory: Path, own: Sequence[Formalization] = ()) -> Compa
     table = existing(directory / "comparison.csv")
     with reading(table, "CSV"):
         frame = pd.read_csv(table, index_col=0, dtype=str, keep_default_na=False)
-        numbers = [column for column in frame if column != "warning"]
-        frame[numbers] = frame[numbers].replace("", "nan").astype(float)  # exact, unlike read_csv's
+        for column in frame.columns.drop("warning"):
+            frame[column] = frame[column].replace("", "nan").astype(float)  # exact, unlike read_csv
     cells = read_tree(existing(directory / "heldout.nc")).to_dataset()
     with reading(directory / "heldout.nc", "a comparison"):
         return Comparison(
