@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from genomic_code.inference.plots import plot_differences, plot_elbo, plot_predictions
     from genomic_code.inference.posterior import Fit
     from genomic_code.inference.schedule import Schedule
+    from genomic_code.inference.stream import StreamFit, fit_stream
 
 __all__ = [
     "AlleleGenome",
@@ -35,6 +36,7 @@ __all__ = [
     "Niche",
     "Schedule",
     "Settings",
+    "StreamFit",
     "attractors",
     "bits",
     "calibrate_evolvability",
@@ -45,6 +47,7 @@ __all__ = [
     "evolve",
     "fit",
     "fit_ensemble",
+    "fit_stream",
     "hansen_houle",
     "landscape",
     "plot_differences",

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from genomic_code.inference.basis import Basis
 from genomic_code.inference.flat import FlatModel
-from genomic_code.inference.guides import choose_guide
+from genomic_code.inference.guides import Guide, choose_guide
 from genomic_code.inference.optimise import DivergenceError, Settings, optimise
 from genomic_code.inference.posterior import Fit
 from genomic_code.inference.starts import is_random, starts
@@ -187,6 +187,7 @@ def rebuild(
     training: NDArray[np.bool_],
     basis: Tensor | None,
     given: Mapping[str, Tensor],
+    guide: Guide,
     **results: Any,
 ) -> Fit:
     """A fit to the rows `training` `(N,)`, made again from what came of it."""
@@ -204,7 +205,7 @@ def rebuild(
         basis=rotation,
         flat=flat,
         data=data,
-        guide=choose_guide(flat),
+        guide=guide,
         **results,
     )
 

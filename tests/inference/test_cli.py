@@ -1,6 +1,7 @@
 """The shell: what a newcomer runs, and one clear line for what is wrong."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,13 @@ def test_compare_writes_results(table: pd.DataFrame, tmp_path: Path) -> None:
     code, stdout, stderr = run("report", str(out))
     assert code == 0, stderr
     assert stdout == f"report in {out / 'report.html'}\n"
+
+
+def test_scheduler_without_dask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    code, _, stderr = run("compare", *FAST, "--scheduler", "tcp://127.0.0.1:1")
+    assert code == 2
+    assert "pip install 'genomic-code[cluster]'" in stderr
 
 
 def broken(table: pd.DataFrame, how: str) -> pd.DataFrame:
