@@ -1,7 +1,7 @@
 """Fitting a formalization to a cohort, or to several training sets of it at once."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from genomic_code.inference.basis import Basis
 from genomic_code.inference.flat import FlatModel
 from genomic_code.inference.guides import choose_guide
+from genomic_code.inference.nested import Sites, place
 from genomic_code.inference.optimise import DivergenceError, Settings, optimise
 from genomic_code.inference.posterior import Fit
 from genomic_code.inference.starts import is_random, starts
@@ -75,10 +76,12 @@ def fit_folds(
     seed: int,
     progress: bool = True,
     given: Mapping[str, Tensor] | None = None,
+    starts: Sequence[Sites] | None = None,
 ) -> list[Fit]:
     """Fits to several training sets `(F, N)` of one cohort, as one batched computation.
 
-    Standardisation, basis and starts use the training rows of each fold alone.
+    Standardisation, basis and starts use the training rows of each fold alone. `starts` gives the
+    values of all sites, over loci, at which the only restart of each training set begins.
 
     Raises:
         DivergenceError: No restart of some fold reached a finite ELBO.
@@ -93,7 +96,8 @@ def fit_folds(
         mininterval=0.5,
     ) as bar:  # fmt: skip
         for rows in parts:
-            fits += fit_batch(model, cohort, rows, restarts, settings, seed, bar, given)
+            own = None if starts is None else starts[len(fits) : len(fits) + len(rows)]
+            fits += fit_batch(model, cohort, rows, restarts, settings, seed, bar, given, own)
     return fits
 
 
@@ -121,6 +125,7 @@ def fit_batch(
     seed: int,
     bar: "tqdm[Any]",
     given: Mapping[str, Tensor] | None = None,
+    own: Sequence[Sites] | None = None,
 ) -> list[Fit]:
     """Fits to training sets `(F, N)` in one batch: screen the restarts, refine the best."""
     generator = torch.Generator().manual_seed(seed)
@@ -133,9 +138,14 @@ def fit_batch(
             for fold, basis in zip(folds, bases, strict=True)
         ]
     flat = FlatModel(model, folds[0].shape, given)
-    location = torch.stack([starts(flat, fold, restarts, generator) for fold in folds])
+    if own is None:
+        location = torch.stack([starts(flat, fold, restarts, generator) for fold in folds])
+    else:
+        rotated = bases or [None] * len(folds)
+        placed = [place(sites, flat, basis) for sites, basis in zip(own, rotated, strict=True)]
+        location = torch.stack(placed)[:, None]
     data = Data(*(torch.stack(tensors).unsqueeze(1) for tensors in zip(*folds, strict=True)))
-    guide = choose_guide(flat)
+    guide = choose_guide(flat, settings.guide)
     optimum = optimise(flat, guide, location, data, settings, generator, bar)
     return [
         Fit(

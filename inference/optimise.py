@@ -17,7 +17,7 @@ from genomic_code.inference.engine import (
     run,
 )
 from genomic_code.inference.flat import FlatModel
-from genomic_code.inference.guides import Guide
+from genomic_code.inference.guides import GUIDES, Guide
 from genomic_code.spec.protocols import Data
 from genomic_code.spec.validate import one_of
 
@@ -49,10 +49,14 @@ class Settings:
     """First step size, on the scale of the unconstrained weights."""
     elbo_draws: int = 200
     """Draws for the final ELBO."""
+    guide: str = "auto"
+    """Variational family: `auto` takes trait blocks for dense additive effects, else mean field;
+    `meanfield`, `lowrank` (rank 10) or `fullrank` (small models)."""
     backend: str = "traced"
     """`traced` records the step once; `eager` runs Pyro at each step."""
 
     def __post_init__(self) -> None:
+        one_of("guide", self.guide, list(GUIDES))
         one_of("backend", self.backend, list(BACKENDS))
         for name in ("restarts", "screening", "steps", "cycles", "elbo_draws"):
             value = getattr(self, name)

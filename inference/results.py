@@ -60,10 +60,17 @@ def save_comparison(comparison: Comparison, directory: Path) -> list[Path]:
         paths.append(directory / name)
 
     put("comparison.csv", comparison.frame.to_csv)
-    verdict = {"winner": comparison.winner, "verdict": comparison.verdict}
+    verdict = {
+        "winner": comparison.winner,
+        "decisive": comparison.decisive,
+        "close": list(comparison.close),
+        "misfits": {name: found.reasons for name, found in comparison.absolute.items()},
+        "verdict": comparison.verdict,
+    }
     put("verdict.json", lambda path: path.write_text(json.dumps(verdict, indent=2) + "\n"))
     cells = comparison.cells.to_dataset(name="log_predictive")
     cells["predicted"] = comparison.predictions
+    cells["pit"] = comparison.pit
     cells["fold"] = (("individual",), comparison.folds)
     put("heldout.nc", lambda path: cells.to_netcdf(path, engine="h5netcdf"))
     for name, fit in comparison.fits.items():
