@@ -1,5 +1,7 @@
 """What is learnt: fits, comparisons, evolution and evolvability."""
 
+from genomic_code.inference.calibration import absolute_fit, coverage
+from genomic_code.inference.certify import Certificate, certify
 from genomic_code.inference.compare import Comparison, compare
 from genomic_code.inference.distortion import bits, plot_rate_distortion, rate_distortion
 from genomic_code.inference.ensemble import Ensemble, fit_ensemble
@@ -14,8 +16,10 @@ from genomic_code.inference.lineage import Lineage
 from genomic_code.inference.niche import Niche
 from genomic_code.inference.plots import plot_differences, plot_elbo, plot_predictions
 from genomic_code.inference.posterior import Fit
+from genomic_code.inference.trust import TrustReport, trust
 
 __all__ = [
+    "Certificate",
     "Comparison",
     "DivergenceError",
     "Ensemble",
@@ -23,11 +27,15 @@ __all__ = [
     "Lineage",
     "Niche",
     "Settings",
+    "TrustReport",
+    "absolute_fit",
     "attractors",
     "bits",
     "calibrate_evolvability",
+    "certify",
     "compare",
     "compare_evolvability",
+    "coverage",
     "evolvability",
     "evolve",
     "fit",
@@ -40,4 +48,5 @@ __all__ = [
     "plot_predictions",
     "plot_rate_distortion",
     "rate_distortion",
+    "trust",
 ]
