@@ -1,31 +1,43 @@
 """What is learnt: fits, comparisons, evolution and evolvability."""
 
-from genomic_code.inference.calibration import absolute_fit, coverage
-from genomic_code.inference.certify import Certificate, certify
-from genomic_code.inference.compare import Comparison, compare
-from genomic_code.inference.distortion import bits, plot_rate_distortion, rate_distortion
-from genomic_code.inference.ensemble import Ensemble, fit_ensemble
-from genomic_code.inference.evolvability import evolvability
-from genomic_code.inference.evolvability_calibrate import calibrate_evolvability
-from genomic_code.inference.evolvability_compare import compare_evolvability
-from genomic_code.inference.evolve import evolve
-from genomic_code.inference.fit import DivergenceError, Settings, fit
-from genomic_code.inference.functionals.hansen_houle import hansen_houle
-from genomic_code.inference.landscape import attractors, landscape, plot_landscape
-from genomic_code.inference.lineage import Lineage
-from genomic_code.inference.niche import Niche
-from genomic_code.inference.plots import plot_differences, plot_elbo, plot_predictions
-from genomic_code.inference.posterior import Fit
-from genomic_code.inference.trust import TrustReport, trust
+from typing import TYPE_CHECKING
+
+from genomic_code.lazy import lazy
+
+if TYPE_CHECKING:
+    from genomic_code.inference.calibration import absolute_fit, coverage
+    from genomic_code.inference.certify import Certificate, certify
+    from genomic_code.inference.compare import Comparison, compare
+    from genomic_code.inference.correspondence import correspondence
+    from genomic_code.inference.distortion import bits, plot_rate_distortion, rate_distortion
+    from genomic_code.inference.ensemble import Ensemble, fit_ensemble
+    from genomic_code.inference.evolvability import evolvability
+    from genomic_code.inference.evolvability_calibrate import calibrate_evolvability
+    from genomic_code.inference.evolvability_compare import compare_evolvability
+    from genomic_code.inference.evolve import evolve
+    from genomic_code.inference.fit import DivergenceError, Settings, fit
+    from genomic_code.inference.functionals.hansen_houle import hansen_houle
+    from genomic_code.inference.genome import AlleleGenome
+    from genomic_code.inference.hotspots import Hotspots
+    from genomic_code.inference.landscape import attractors, landscape, plot_landscape
+    from genomic_code.inference.lineage import Lineage
+    from genomic_code.inference.niche import Niche
+    from genomic_code.inference.plots import plot_differences, plot_elbo, plot_predictions
+    from genomic_code.inference.posterior import Fit
+    from genomic_code.inference.schedule import Schedule
+    from genomic_code.inference.trust import TrustReport, trust
 
 __all__ = [
+    "AlleleGenome",
     "Certificate",
     "Comparison",
     "DivergenceError",
     "Ensemble",
     "Fit",
+    "Hotspots",
     "Lineage",
     "Niche",
+    "Schedule",
     "Settings",
     "TrustReport",
     "absolute_fit",
@@ -35,6 +47,7 @@ __all__ = [
     "certify",
     "compare",
     "compare_evolvability",
+    "correspondence",
     "coverage",
     "evolvability",
     "evolve",
@@ -50,3 +63,5 @@ __all__ = [
     "rate_distortion",
     "trust",
 ]
+
+__getattr__, __dir__ = lazy(__name__)

@@ -10,11 +10,13 @@ fold the fit with the highest training ELBO counts: a worse optimum never decide
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
 
 from genomic_code.inference.calibration import held_out_pit
@@ -26,6 +28,7 @@ from genomic_code.inference.folds import assign_folds
 from genomic_code.inference.nested import Sites, has_relatives, pairs, posterior_sites, translate
 from genomic_code.inference.posterior import Fit
 from genomic_code.inference.scores import Score, quick_look
+from genomic_code.inference.sweep import sweep
 from genomic_code.inference.verdict import BASELINE
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.formalizations import Null, resolve
@@ -48,8 +51,9 @@ def compare(
     groups: str | ArrayLike | None = None,
     seed: int = 0,
     settings: Settings | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
     progress: bool = True,
+    partial: str | PathLike[str] | None = None,
 ) -> Comparison:
     """Compare formalizations on one cohort.
 
@@ -64,8 +68,11 @@ def compare(
             covariate or of a locus, or `genotype` for individuals of the same genotype.
         seed: Seed of folds, starts and draws.
         settings: How to optimise.
-        jobs: Processes; the result does not depend on it.
+        jobs: Processes; by default as `joblib.parallel_config` says, else 1. The result does not
+            depend on it.
         progress: Whether to show progress bars.
+        partial: Folder in which finished fits are kept: the same comparison, killed at any moment,
+            goes on from there.
 
     Raises:
         ValueError: A formalization is unknown or named twice, or the folds do not fit the cohort.
@@ -84,21 +91,31 @@ def compare(
         for name, model in models.items()
         for rows in np.array_split(training, -(-len(training) // plan(model, cohort, chosen)[1]))
     ]
-    results = Parallel(n_jobs=jobs)(
-        delayed(evaluate)(models[name], cohort, rows, chosen, seed, progress) for name, rows in work
-    )
+    calls = [
+        {"model": models[name], "cohort": cohort, "training": rows, "settings": chosen,
+         "seed": seed}
+        for name, rows in work
+    ]  # fmt: skip
+    folder = None if partial is None else Path(partial)
+    options: dict[str, Any] = {"records": [Part, HeldOut], "jobs": jobs, "progress": progress}
+    results = sweep(evaluate, calls, folder=folder, **options)
     again = offers(models, cohort, [name for name, _ in work], results, chosen)
-    results += Parallel(n_jobs=jobs)(
-        delayed(evaluate)(models[name], cohort, rows, single(chosen), seed, progress, starts)
+    calls = [
+        {"model": models[name], "cohort": cohort, "training": rows, "settings": single(chosen),
+         "seed": seed, "starts": starts}
         for name, rows, starts in again
-    )
+    ]  # fmt: skip
+    if calls:
+        further = None if folder is None else folder / "nested"
+        results += sweep(evaluate, calls, folder=further, **options)
     names = [name for name, *_ in [*work, *again]]
     scores, fits, failed = gather(cohort, names, results, len(training) - 1)
     if "null" in failed:
         raise DivergenceError(failed["null"])
     if models["null"].noise.standardised:
         scores[BASELINE] = baseline(cohort, training[:-1])
-    return summarise(cohort, models, scores, fits, assigned, failed | skipped)
+    result = summarise(cohort, models, scores, fits, assigned, failed | skipped)
+    return replace(result, seed=seed, settings=chosen)
 
 
 def named(formalizations: Sequence[str | Formalization]) -> dict[str, Formalization]:
@@ -178,7 +195,6 @@ def evaluate(
 
     A formalization that cannot be fitted is reported, and does not stop the others.
     """
-    torch.set_num_threads(1)
     try:
         fits = fit_folds(model, cohort, training, settings, seed, progress, starts=starts)
         held_out = [

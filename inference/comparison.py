@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from genomic_code.inference.calibration import (
     coverage,
     coverage_by_trait,
 )
+from genomic_code.inference.optimise import Settings
 from genomic_code.inference.posterior import Fit
 from genomic_code.inference.scores import (
     GOOD_K,
@@ -62,21 +64,33 @@ class Comparison:
     """One sentence."""
     winner: str
     """Name of the simplest formalization within 2 standard errors of the best."""
-    close: tuple[str, ...]
-    """Formalizations within 2 standard errors of the best; the winner alone is decisive."""
     cells: xr.DataArray
     """Held-out log predictive density `(formalization, individual, trait)`, NaN where missing or
     never held out."""
     predictions: xr.DataArray
     """Held-out predictive mean `(formalization, individual, trait)` in units of the phenotype."""
-    pit: xr.DataArray
-    """Held-out predictive probability `(formalization, individual, trait)` of a lower value."""
     folds: NDArray[np.int64]
     """Fold of every individual `(N,)`, -1 where never held out."""
-    fits: dict[str, Fit] = field(repr=False)
+    fits: Mapping[str, Fit] = field(repr=False)
     """Fits to all individuals, by name."""
-    absolute: dict[str, AbsoluteFit] = field(repr=False)
+    seed: int = 0
+    """Seed of folds, starts and draws."""
+    settings: Settings = field(default_factory=Settings)
+    """How the fits were optimised."""
+    close: tuple[str, ...] = ()
+    """Formalizations within 2 standard errors of the best; the winner alone is decisive."""
+    pit: xr.DataArray | None = None
+    """Held-out predictive probability `(formalization, individual, trait)` of a lower value."""
+    absolute: Mapping[str, AbsoluteFit] = field(default_factory=dict, repr=False)
     """Absolute fit of the formalizations close to the best, by name."""
+
+    def __repr__(self) -> str:
+        return f"Comparison on {self.cohort.name!r}: {self.verdict}"
+
+    def _repr_html_(self) -> str:
+        table = self.frame.to_html(float_format="{:.2f}".format, border=0, na_rep="")
+        name, verdict = escape(self.cohort.name), escape(self.verdict)
+        return f"<div><strong>Comparison on {name}</strong><p>{verdict}</p>{table}</div>"
 
     def __str__(self) -> str:
         return f"{self.frame.to_string(float_format='{:.2f}'.format)}\n\n{self.verdict}"
@@ -99,7 +113,8 @@ class Comparison:
             "diff": gap.sum("individual"),
             "dse": gap.std("individual", ddof=1) * np.sqrt(seen),
         }
-        return xr.Dataset(found).assign(coverage_by_trait(self.pit).data_vars)
+        table = xr.Dataset(found)
+        return table if self.pit is None else table.assign(coverage_by_trait(self.pit).data_vars)
 
     def elpd_data(self, name: str) -> ELPDData:
         """The held-out densities of one row as an ArviZ object, for `arviz_stats.compare`.

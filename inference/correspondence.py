@@ -1,5 +1,8 @@
 """Correspondence: a posterior and a population of the same genomes in the same niche, side by side.
 
+    genome = AlleleGenome.draw("generative", niche, loci=6)
+    correspondence(genome, niche, population_size=50, mutation_rate=1e-4)
+
 Inference is the tempered posterior `prior * exp(nu log W)` over alleles; evolution is an
 individual-based Wright-Fisher population. Both start from monomorphic populations at neutral
 equilibrium. Up to ten loci all genotypes are enumerated and the laws are compared by total
@@ -33,7 +36,7 @@ from genomic_code.inference.laws import (
     total_variation,
 )
 from genomic_code.inference.niche import Selection
-from genomic_code.inference.regime import Regime
+from genomic_code.inference.regime import RARE, Regime
 
 __all__ = ["Correspondence", "correspondence"]
 
@@ -73,19 +76,31 @@ class Correspondence:
     its standard error."""
 
     @property
+    def decided(self) -> bool:
+        """Whether the Monte-Carlo error is small enough to tell."""
+        return self.error <= self.tolerance
+
+    @property
     def allowed(self) -> bool:
         """Whether the posterior may stand in for this population."""
-        return self.distance <= self.tolerance + 2 * self.error
+        return self.decided and self.distance <= self.tolerance + self.error
 
     @property
     def verdict(self) -> str:
         """One plain sentence."""
-        measured = f"{self.metric} {self.distance:.3f} (Monte-Carlo error {self.error:.3f})"
-        if self.allowed:
+        measured = (
+            f"{self.metric} {self.distance:.3f} (Monte-Carlo error {self.error:.3f}, tolerance "
+            f"{self.tolerance:g}), {self.regime}"
+        )
+        if not self.decided:
             return (
-                f"The posterior may stand in for evolution here: {measured}, {self.regime}; "
-                f"{self.regime.expectation}."
+                f"Whether the posterior may stand in for evolution cannot be told here: {measured};"
+                " take more replicates or a longer sampling."
             )
+        if self.allowed:
+            rare = self.regime.mutation_supply <= RARE
+            reason = self.regime.expectation if rare else "mutants segregate, but it hardly shows"
+            return f"The posterior may stand in for evolution here: {measured}; {reason}."
         remedy = ""
         if self.effective_nu / self.nu < 0.95:
             remedy = (
@@ -95,7 +110,7 @@ class Correspondence:
         if self.quasispecies < min(self.distance, self.tolerance):
             remedy += f" The replicator-mutator comes to {self.quasispecies:.3f}."
         return (
-            f"The posterior must not stand in for evolution here: {measured}, {self.regime}; "
+            f"The posterior must not stand in for evolution here: {measured}; "
             f"{self.regime.expectation}.{remedy}"
         )
 
@@ -106,17 +121,23 @@ class Correspondence:
         """Expected log fitness of inference and of evolution over the generations."""
         import matplotlib.pyplot as plt
 
-        ax = ax or plt.figure(layout="constrained").subplots()
+        from genomic_code.inference.plots import BLUE, ORANGE
+
+        ax = ax or plt.figure(figsize=(4.8, 3.4), layout="constrained").subplots()
         path = self.trajectory
         time, mean, error = path["generation"], path["evolution"], path["evolution_error"]
-        ax.plot(time, mean, label="evolution: individuals, mean over replicates")
-        ax.fill_between(time, mean - 2 * error, mean + 2 * error, alpha=0.25)
+        low, high = mean - 2 * error, mean + 2 * error
+        ax.plot(time, mean, color=BLUE, lw=1.2, label="evolution: individuals (± 2 s.e.)")
+        ax.fill_between(time, low, high, color=BLUE, alpha=0.2, lw=0)
         if np.isfinite(path["inference"]).all():
-            ax.plot(time, path["inference"], "--", label="inference: free fitness rising")
+            label = "inference: fixation chain to the posterior"
+            ax.plot(time, path["inference"], "--", color=ORANGE, label=label)
         else:
-            ax.axhline(float(self.laws.attrs["log_fitness"]), ls="--", label="inference: posterior")
-        ax.set(xlabel="generation", ylabel="expected log fitness (nats)", title=str(self.regime))
-        ax.legend()
+            height = float(self.laws.attrs["log_fitness"])
+            ax.axhline(height, ls="--", color=ORANGE, label="inference: posterior")
+        ax.set(xlabel="generation", ylabel="expected log fitness (nats)")
+        ax.set_title(str(self.regime), fontsize="medium")
+        ax.legend(frameon=False, fontsize="small")
         return ax
 
 
@@ -153,6 +174,11 @@ def correspondence(
     Raises:
         ValueError: An argument is unfit, in particular a burn-in that is too short.
     """
+    if not isinstance(genome, AlleleGenome):
+        raise ValueError(
+            f"genome must be an AlleleGenome, got {type(genome).__name__}; for instance "
+            "AlleleGenome.draw('generative', niche, loci=6)"
+        )
     if not mutation_rate > 0:
         raise ValueError(f"mutation_rate must be positive, got {mutation_rate}")
     if replicates < 10:

@@ -22,7 +22,7 @@ from genomic_code.spec.formalizations import resolve
 from genomic_code.spec.protocols import Data, Formalization, Shape
 from genomic_code.spec.standardize import Scaler
 
-__all__ = ["DivergenceError", "Settings", "fit", "fit_folds", "plan"]
+__all__ = ["DivergenceError", "Settings", "fit", "fit_folds", "plan", "rebuild"]
 
 BATCH = 2**23
 """Numbers in the largest array of a batch of folds; beyond it batching gains nothing."""
@@ -146,7 +146,17 @@ def fit_batch(
         location = torch.stack(placed)[:, None]
     data = Data(*(torch.stack(tensors).unsqueeze(1) for tensors in zip(*folds, strict=True)))
     guide = choose_guide(flat, settings.guide)
-    optimum = optimise(flat, guide, location, data, settings, generator, bar)
+    if settings.device == "cpu":
+        optimum = optimise(flat, guide, location, data, settings, generator, bar)
+    else:
+        device = torch.device(settings.device)
+        seeded = torch.Generator(device).manual_seed(seed)
+        tables = Data(*(table.to(device) for table in data if table is not None))
+        known = {name: value.to(device) for name, value in (given or {}).items()}
+        with device:  # what the model makes itself, it makes there
+            there = FlatModel(model, folds[0].shape, known)
+            start = location.to(device)
+            optimum = optimise(there, guide, start, tables, settings, seeded, bar)
     return [
         Fit(
             formalization=model,
@@ -167,6 +177,35 @@ def fit_batch(
         )
         for f in range(len(training))
     ]
+
+
+def rebuild(
+    model: Formalization,
+    cohort: Cohort,
+    *,
+    training: NDArray[np.bool_],
+    basis: Tensor | None,
+    given: Mapping[str, Tensor],
+    **results: Any,
+) -> Fit:
+    """A fit to the rows `training` `(N,)`, made again from what came of it."""
+    scaler = Scaler.fit(cohort, training, model.noise)
+    data = scaler.data(cohort, training)
+    rotation = None if basis is None else Basis(basis)
+    if rotation is not None:
+        data = data._replace(genotype=rotation.rotate(data.genotype))
+    flat = FlatModel(model, data.shape, given)
+    return Fit(
+        formalization=model,
+        cohort=cohort,
+        training=training,
+        scaler=scaler,
+        basis=rotation,
+        flat=flat,
+        data=data,
+        guide=choose_guide(flat),
+        **results,
+    )
 
 
 def rotations(

@@ -2,8 +2,10 @@
 
 import json
 import math
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,14 @@ from genomic_code.inference.flat import blank
 from genomic_code.inference.genome import WeightGenome
 from genomic_code.inference.identity import formalization_from_json, formalization_to_json
 from genomic_code.inference.niche import Niche
+from genomic_code.spec.files import check_version
+from genomic_code.spec.html import summary
 from genomic_code.spec.protocols import Data, Formalization, Weights
 
 __all__ = ["DIMENSIONS", "Lineage"]
 
+SCHEMA = 1
+"""Version of the layout of the files; raised when an older reader would misread them."""
 DIMENSIONS: dict[str, tuple[str, ...]] = {
     "expected_log_fitness": (),
     "log_mean_fitness": (),
@@ -48,6 +54,18 @@ DIMENSIONS: dict[str, tuple[str, ...]] = {
 | M | covariance of the trait effects of mutation, per unit of mutation |
 | location, scale | q of the unconstrained genome: mean and standard deviation |
 """
+
+UNITS = {
+    "expected_log_fitness": "nats",
+    "log_mean_fitness": "nats",
+    "information": "bits",
+    "free_fitness": "nats",
+    "mean_trait": "standard units",
+    "G": "squared standard units",
+    "M": "squared standard units",
+}
+SWITCHES = 40
+"""Most switches of the niche that a figure marks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +115,22 @@ class Lineage:
             f"Lineage({name}: {len(self)} records to generation "
             f"{int(last['generation'])}, E[log W] {fitness:.2f}{bits})"
         )
+
+    def _repr_html_(self) -> str:
+        last = self.dataset.isel(generation=-1)
+        units = {"information": " bits", "expected_log_fitness": " nats", "free_fitness": " nats"}
+        rows: dict[str, object] = {
+            "records": f"{len(self)}, to generation {int(last['generation'])}",
+            **{
+                name.replace("_", " "): f"{float(last[name]):.2f}{unit}"
+                for name, unit in units.items()
+                if name in last
+            },
+            "recorded": ", ".join(str(name) for name in self.dataset.data_vars),
+            **{str(key): value for key, value in self.dataset.attrs.items()},
+        }
+        evolved = "" if self.genome is None else f" of {self.genome.formalization!r}"
+        return summary(f"Lineage{evolved}", rows)
 
     @property
     def formalization(self) -> Formalization:
@@ -197,23 +231,53 @@ class Lineage:
         tree.attrs.update(attributes)
         return tree
 
-    def save(self, path: str | Path) -> Path:
-        """Write one netCDF file; the formalization is stored in it as JSON."""
-        target = Path(path).with_suffix(".nc")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        self.to_datatree().to_netcdf(target, engine="h5netcdf")
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write one netCDF file, with the formalization in it as JSON; whole or not at all.
+
+        Raises:
+            ValueError: The file cannot be written.
+        """
+        from genomic_code.inference.archive import netcdf_path, write_tree
+
+        target = netcdf_path(path)
+        tree = self.to_datatree()
+        tree.attrs["archive_schema"] = SCHEMA
+        write_tree(tree, target)
         return target
 
     @classmethod
-    def load(cls, path: str | Path, formalization: Formalization | None = None) -> "Lineage":
+    def load(
+        cls, path: str | os.PathLike[str], formalization: Formalization | None = None
+    ) -> "Lineage":
         """Read what `save` wrote.
 
         Args:
             path: The file.
             formalization: The formalization itself, if it is a class of your own.
+
+        Raises:
+            ValueError: The file is missing, damaged, of a newer version, or holds no lineage.
         """
-        with xr.open_datatree(Path(path).with_suffix(".nc"), engine="h5netcdf") as file:
-            tree = file.load()
+        from genomic_code.inference.archive import read_tree, saved_file
+
+        file = saved_file(path)
+        return cls.from_datatree(read_tree(file), file, formalization)
+
+    @classmethod
+    def from_datatree(
+        cls, tree: xr.DataTree, file: Path, formalization: Formalization | None = None
+    ) -> "Lineage":
+        """A lineage from the groups of its file.
+
+        Raises:
+            ValueError: They hold no lineage, or one of a newer version.
+        """
+        if "lineage" not in tree:
+            raise ValueError(
+                f"path must be a file with a lineage, got {str(file)!r} with the groups "
+                f"{sorted(tree.children)}; Lineage.save writes one"
+            )
+        check_version(tree.attrs.get("archive_schema", SCHEMA), SCHEMA, file)
         niche = genome = None
         if "niche" in tree:
             stored = tree["niche"]
@@ -231,24 +295,37 @@ class Lineage:
     def plot(self, variable: str = "expected_log_fitness", ax: Axes | None = None) -> Axes:
         """Draw one variable over the generations; returns the axes.
 
-        Matrices are shown by their trace, vectors component by component.
+        Matrices are shown by their trace, vectors component by component; dotted lines are switches
+        of the niche.
+
+        Raises:
+            ValueError: The lineage has no such variable.
         """
         import matplotlib.pyplot as plt
 
-        if variable not in self.dataset:
-            raise ValueError(
-                f"variable must be one of {', '.join(map(str, self.dataset.data_vars))}, "
-                f"got {variable!r}"
-            )
-        ax = ax or plt.figure(layout="constrained").subplots()
+        from genomic_code.inference.plots import CYCLE, GREY
+
+        known = [str(name) for name in self.dataset.data_vars if name != "niche"]
+        if variable not in known:
+            raise ValueError(f"variable must be one of {', '.join(known)}, got {variable!r}")
+        ax = ax or plt.figure(figsize=(4.8, 3.2), layout="constrained").subplots()
         values = self.dataset[variable].values
-        if variable in ("G", "M", "covariance"):
-            values = np.trace(values, axis1=1, axis2=2)
-        ax.plot(self.dataset["generation"], values.reshape(len(self), -1))
-        ax.set_xlabel("generation")
-        units = {"information": " (bits)", "free_fitness": " (nats)"}
         trace = "trace of " if variable in ("G", "M", "covariance") else ""
-        ax.set_ylabel(trace + variable.replace("_", " ") + units.get(variable, ""))
+        if trace:
+            values = np.trace(values, axis1=1, axis2=2)
+        curves = values.reshape(len(self), -1).T
+        for number, (curve, colour) in enumerate(zip(curves, cycle(CYCLE), strict=False)):
+            ax.plot(self.dataset["generation"], curve, color=colour, lw=1.2, label=f"{number + 1}")
+        if 1 < len(curves) <= len(CYCLE):
+            ax.legend(title=DIMENSIONS[variable][-1], frameon=False, fontsize="small")
+        niche = self.dataset["niche"].values
+        switches = np.flatnonzero(niche[1:] != niche[:-1]) + 1
+        for switch in switches if len(switches) <= SWITCHES else []:
+            ax.axvline(float(self.dataset["generation"][switch]), color=GREY, lw=0.8, ls=":")
+        ax.set_xlabel("generation" + (" (dotted: switch of niche)" if len(switches) else ""))
+        unit = UNITS.get(variable)
+        name = variable.replace("_", " ")
+        ax.set_ylabel(trace + name + (f" ({unit})" if unit else ""))
         return ax
 
 

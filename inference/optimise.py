@@ -16,8 +16,10 @@ from genomic_code.inference.engine import (
     make_step,
     run,
 )
+from genomic_code.inference.fallback import pyro_step
 from genomic_code.inference.flat import FlatModel
 from genomic_code.inference.guides import GUIDES, Guide
+from genomic_code.inference.starts import start_scale
 from genomic_code.spec.protocols import Data
 from genomic_code.spec.validate import one_of
 
@@ -25,6 +27,11 @@ __all__ = ["DivergenceError", "Optimum", "Settings", "optimise"]
 
 SCREENING_DRAWS = 20
 """Draws for the ELBO by which restarts are ranked; they differ by tens of nats."""
+
+PAIRED = 2**18
+"""Longest flat vector whose refinement takes antithetic pairs of draws."""
+DRAWN = 2**26
+"""Numbers drawn for a final ELBO at most; its error is small where there are many weights."""
 
 
 class DivergenceError(RuntimeError):
@@ -48,15 +55,20 @@ class Settings:
     rate: float = 0.06
     """First step size, on the scale of the unconstrained weights."""
     elbo_draws: int = 200
-    """Draws for the final ELBO."""
+    """Draws for the final ELBO; fewer where the weights are very many."""
     guide: str = "auto"
     """Variational family: `auto` takes trait blocks for dense additive effects, else mean field;
     `meanfield`, `lowrank` (rank 10) or `fullrank` (small models)."""
     backend: str = "traced"
-    """`traced` records the step once; `eager` runs Pyro at each step."""
+    """`traced` records the step once; `inductor` compiles it too, which pays from some ten thousand
+    steps on; `eager` runs the model at each step; `pyro` leaves the step to Pyro's Trace_ELBO, a
+    draw at a time, for models that the engine cannot take."""
+    device: str = "cpu"
+    """Where to compute: `cpu`, `cuda`, `cuda:1`, `mps`; the fit comes back to the CPU."""
 
     def __post_init__(self) -> None:
         one_of("guide", self.guide, list(GUIDES))
+        check_device(self.device)
         one_of("backend", self.backend, list(BACKENDS))
         for name in ("restarts", "screening", "steps", "cycles", "elbo_draws"):
             value = getattr(self, name)
@@ -65,6 +77,21 @@ class Settings:
         for name in ("tolerance", "rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+
+
+def check_device(name: str) -> None:
+    """Refuse a device that torch does not know or this machine does not have.
+
+    Raises:
+        ValueError: It is one of these.
+    """
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as cause:
+        reason = str(cause).splitlines()[0]
+        raise ValueError(
+            f"device must be one of this machine, such as 'cpu', got {name!r}: {reason}"
+        ) from None
 
 
 class Optimum(NamedTuple):
@@ -97,40 +124,44 @@ def optimise(
     Raises:
         DivergenceError: In some fold no restart reached a finite ELBO.
     """
-    step = make_step(flat, guide)
+    own = settings.backend == "pyro"
+    step = pyro_step(flat, guide) if own else make_step(flat, guide)
     folds, restarts = location.shape[:2]
-    state = State.start(guide.start(location))
+    cells = int(data.observed.sum((-1, -2)).max())
+    state = State.start(guide.start(location, start_scale(flat, cells)))
 
     def recorded(draws: int) -> Step:
-        noise = torch.randn(draws, *state.parameters.shape[:2], flat.dim, generator=generator)
+        noise = state.parameters.new_empty(draws, *state.parameters.shape[:2], flat.dim)
         tensors = [value for value in data if value is not None]
-        return capture(step, (*state, torch.tensor(0.0), noise, *tensors), settings.backend)
+        example = (state.parameters, noise.normal_(generator=generator), *tensors)
+        return capture(step, example, settings.backend)
 
     histories = []
     score = torch.full((folds, 1), torch.nan)
     if restarts > 1:
         screen = recorded(1)
-        state, history = run(
+        history = run(
             screen, state, data, settings.screening, settings.rate, 0, flat.dim, generator, bar
         )
         score, _ = estimate_elbo(flat, guide, state.parameters, data, SCREENING_DRAWS, generator)
         best = choose(score, flat.formalization.name)[:, None]
+        best = best.to(state.parameters.device)
         state = State.start(state.parameters.take_along_dim(best[..., None], 1))
         histories.append(history.take_along_dim(best[None], 2))
-    refine = recorded(2)
-    tolerance = settings.tolerance * (int(data.observed.sum((-1, -2)).max()) + flat.dim)
+    pairs = int(flat.dim <= PAIRED)
+    refine = recorded(1 + pairs)
+    draws = max(SCREENING_DRAWS, min(settings.elbo_draws, DRAWN // flat.dim))
+    tolerance = settings.tolerance * (cells + flat.dim)
     before = torch.full((folds, 1), -torch.inf, dtype=torch.float64)
     converged = False
     for cycle in range(settings.cycles):
         rate = settings.rate if cycle == 0 else settings.rate / 2
         if cycle:
             bar.total = (bar.total or 0) + settings.steps
-        state, history = run(refine, state, data, settings.steps, rate, 1, flat.dim, generator, bar)
+        history = run(refine, state, data, settings.steps, rate, pairs, flat.dim, generator, bar)
         state = State.start(state.parameters)
         histories.append(history)
-        elbo, error = estimate_elbo(
-            flat, guide, state.parameters, data, settings.elbo_draws, generator
-        )
+        elbo, error = estimate_elbo(flat, guide, state.parameters, data, draws, generator)
         if not torch.isfinite(elbo).all():
             raise DivergenceError(
                 f"{flat.formalization.name}: the ELBO became {float(elbo.min())}; lower "
@@ -142,11 +173,11 @@ def optimise(
             converged = True
             break
     return Optimum(
-        state.parameters[:, 0],
+        state.parameters[:, 0].cpu(),
         elbo[:, 0],
         error[:, 0],
         score,
-        torch.cat(histories)[..., 0],
+        torch.cat(histories)[..., 0].cpu(),
         converged,
     )
 

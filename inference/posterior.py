@@ -1,8 +1,10 @@
 """A Fit: the posterior of one formalization on one cohort, and what is read off it."""
 
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +17,7 @@ from genomic_code.inference.basis import Basis
 from genomic_code.inference.flat import FlatModel, compose, unvalidated
 from genomic_code.inference.guides import Guide
 from genomic_code.spec.cohort import Cohort
+from genomic_code.spec.html import summary
 from genomic_code.spec.protocols import Data, Formalization, Shape, Weights
 from genomic_code.spec.standardize import Scaler, tensor
 
@@ -22,6 +25,8 @@ __all__ = ["Draws", "Fit"]
 
 CHUNK = 2**25
 """Numbers that one batch of draws may hold."""
+DRAWN = 2**27
+"""Numbers drawn at most for a held-out score."""
 
 
 class Draws(NamedTuple):
@@ -71,6 +76,19 @@ class Fit:
             f"ELBO {self.elbo:.1f} +- {self.elbo_error:.1f} nats, {state})"
         )
 
+    def _repr_html_(self) -> str:
+        rows = {
+            "cohort": repr(self.cohort),
+            "fitted individuals": f"{int(self.training.sum())} of {len(self.cohort)}",
+            "ELBO": f"{self.elbo:.1f} +- {self.elbo_error:.1f} nats",
+            "state": f"{'converged' if self.converged else 'not converged: do not rely on it'} "
+            f"after {len(self.history)} steps",
+            "guide": self.guide.name,
+            "seed": self.seed,
+        }
+        note = "predict, weights, log_predictive, to_datatree and save say more"
+        return summary(f"Fit of {self.formalization!r}", rows, note)
+
     @property
     def shape(self) -> Shape:
         """Sizes of the cohort, over loci."""
@@ -79,10 +97,19 @@ class Fit:
 
     def flat_draws(self, draws: int, seed: int | None = None) -> Tensor:
         """Draws `(S, P)` from the guide, in antithetic pairs: means converge much faster."""
+        return torch.cat(list(self.flat_parts(draws, draws, seed)))
+
+    def flat_parts(self, draws: int, size: int, seed: int | None = None) -> Iterator[Tensor]:
+        """The same draws, at most `size` (made even) at a time."""
         generator = torch.Generator().manual_seed(self.seed + 1 if seed is None else seed)
-        half = torch.randn((draws + 1) // 2, self.flat.dim, generator=generator)
-        noise = torch.stack([half, -half], 1).flatten(0, 1)[:draws]
-        return self.guide.sample(self.parameters, noise)
+        pairs = max(1, size // 2)
+        for first in range(0, draws, 2 * pairs):
+            number = min(2 * pairs, draws - first)
+            half = torch.stack(
+                [torch.randn(self.flat.dim, generator=generator) for _ in range(0, number, 2)]
+            )
+            noise = torch.stack([half, -half], 1).flatten(0, 1)[:number]
+            yield self.guide.sample(self.parameters, noise)
 
     def sites(self, flat: Tensor, seed: int = 0) -> dict[str, Tensor]:
         """Site values `(S, ...)` of flat draws `(S, P)`, over loci whatever the basis."""
@@ -121,8 +148,7 @@ class Fit:
         largest = max(self.flat.dim, shape.individuals * shape.traits)
         if not own and self.basis is not None:
             largest = max(largest, self.shape.loci * shape.traits)
-        flat = self.flat_draws(draws, seed)
-        for number, part in enumerate(flat.split(max(1, CHUNK // largest))):
+        for number, part in enumerate(self.flat_parts(draws, CHUNK // largest, seed)):
             with torch.no_grad(), unvalidated():
                 values = self.flat.unpack(part)[0] if own else self.sites(part, number)
                 weights, parameters = compose(self.formalization, values, shape)
@@ -182,11 +208,13 @@ class Fit:
         values = self.checked(total - math.log(draws), target.phenotype.values)
         return xr.DataArray(values, labels, dims)
 
-    def held_out(self, draws: int = 400) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def held_out(self, draws: int | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Log predictive density and predictive mean `(n, T)` of the individuals not fitted.
 
-        Units as in `log_predictive` and `predict`.
+        Units as in `log_predictive` and `predict`. By default 400 draws, and fewer, though 100 at
+        least, where the weights are very many.
         """
+        draws = draws or max(100, min(400, DRAWN // self.flat.dim))
         rows = ~self.training
         phenotype = self.standard_phenotype(self.cohort)[torch.from_numpy(rows)]
         density = torch.full(phenotype.shape, -torch.inf, dtype=torch.float64)
@@ -225,6 +253,31 @@ class Fit:
         from genomic_code.inference.datatree import to_datatree
 
         return to_datatree(self, draws)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write one netCDF file, from which `load` gives the same fit; see `inference.archive`.
+
+        Raises:
+            ValueError: The file cannot be written; nothing is left half-written.
+        """
+        from genomic_code.inference.archive import save_fit
+
+        return save_fit(self, path)
+
+    @staticmethod
+    def load(path: str | os.PathLike[str], formalization: Formalization | None = None) -> "Fit":
+        """Read what `save` wrote: the same draws and predictions, to the last bit.
+
+        Args:
+            path: The file.
+            formalization: The formalization itself, if it is a class of your own.
+
+        Raises:
+            ValueError: The file is missing, damaged, of a newer version, or holds no fit.
+        """
+        from genomic_code.inference.archive import load_fit
+
+        return load_fit(path, formalization)
 
     def standard_phenotype(self, cohort: Cohort) -> Tensor:
         """Phenotype `(N, T)` in standard units, 0 where missing."""

@@ -6,9 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from genomic_code.inference import Settings, certify
 from genomic_code.inference.certify import Certificate, confusion, crossing, interval, twin
+from genomic_code.inference.cli.certifying import certify as shell
 from genomic_code.spec import Cohort, simulate
 
 QUICK = Settings(restarts=2, screening=40, steps=120, cycles=1, elbo_draws=20)
@@ -112,3 +115,27 @@ def test_mistakes(cohort: Cohort) -> None:
         certify(cohort, replicates=0)
     with pytest.raises(ValueError, match="multiples with 1 among them"):
         certify(cohort, sizes=(0.5, 2.0))
+
+
+def test_shell(cohort: Cohort, tmp_path: Path) -> None:
+    app = typer.Typer()
+    app.command()(shell)
+    source = tmp_path / "mine.nc"
+    cohort.to_netcdf(source)
+    options = ["--quiet", "--jobs", "1", "--formalizations", "null", "--sizes", "1"]
+    options += ["--folds", "2", "--restarts", "1"]
+    found = CliRunner().invoke(
+        app, [str(source), *options, "--replicates", "2", "--out", str(tmp_path / "twins")]
+    )
+    assert found.exit_code == 0, found.stderr
+    assert "the verdict was the truth in 2 of 2 simulated cohorts" in found.stdout
+    assert len(list((tmp_path / "twins").glob("null-50-*.json"))) == 2
+    for wrong, message in (
+        (["--sizes", "half"], "sizes must be numbers"),
+        (["--sizes", "0.5"], "1 among them"),
+        (["--replicates", "0"], "replicates must be an integer of at least 1"),
+        (["--jobs", "-1"], "jobs must be at least 0"),
+    ):
+        found = CliRunner().invoke(app, [str(source), "--quiet", *wrong])
+        assert found.exit_code == 2
+        assert message in found.stderr

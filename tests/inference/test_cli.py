@@ -147,34 +147,3 @@ def test_truth_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     code, stdout, stderr = run("compare", *FAST, "--formalizations", "null")
     assert code == 0, stderr
     assert "truth: factor, heritability 0.6" in stdout
-
-
-def test_certify(table: pd.DataFrame, tmp_path: Path) -> None:
-    source = tmp_path / "mine.csv"
-    table.to_csv(source)
-    arguments = ["certify", str(source), *FAST, "--formalizations", "null", "--sizes", "1"]
-    code, stdout, stderr = run(*arguments, "--replicates", "2", "--out", str(tmp_path / "twins"))
-    assert code == 0, stderr
-    assert "the verdict was the truth in 2 of 2 simulated cohorts" in stdout
-    assert len(list((tmp_path / "twins").glob("null-40-*.json"))) == 2
-    for wrong, message in (
-        (["--sizes", "half"], "sizes must be numbers"),
-        (["--sizes", "0.5"], "1 among them"),
-        (["--replicates", "0"], "replicates must be an integer of at least 1"),
-    ):
-        code, _, stderr = run("certify", str(source), "--quiet", *wrong)
-        assert code == 2
-        assert message in stderr
-
-
-def test_groups_by_name(table: pd.DataFrame, tmp_path: Path) -> None:
-    source = tmp_path / "mine.csv"
-    table.to_csv(source)
-    arguments = ["compare", str(source), "--quiet", "--jobs", "1", "--formalizations", "null"]
-    code, _, stderr = run(*arguments, "--folds", "group")
-    assert code == 2
-    assert "the cohort has none" in stderr
-    locus = next(name for name in table if name.startswith("genotype:")).split(":")[1]
-    code, stdout, stderr = run(*arguments, "--folds", "group", "--groups", locus)
-    assert code == 0, stderr
-    assert "folds group" in stdout

@@ -1,6 +1,7 @@
-"""The shell: `genomic-code compare`, `genomic-code certify` and `genomic-code card`."""
+"""The shell: `genomic-code compare` and `genomic-code card`."""
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -13,6 +14,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+PARTIAL = ".partial"
+"""Folder, within that of the results, of what is finished while a comparison runs."""
 DEFAULT = "null,factor,blueprint,polygenic,generative"
 
 
@@ -33,24 +36,11 @@ def compare(
         ),
     ] = None,
     formalizations: Annotated[
-        str,
-        typer.Option(help="Names, separated by commas, or all; null is always among them."),
+        str, typer.Option(help="Names, separated by commas; null is always among them.")
     ] = DEFAULT,
     folds: Annotated[
-        str,
-        typer.Option(
-            help="Number of folds of held-out individuals, at least 2; or group, individual, or "
-            "split for the test part of a published split."
-        ),
-    ] = "5",
-    groups: Annotated[
-        str | None,
-        typer.Option(
-            help="Who is held out together: a label of individuals, a covariate, a locus, or "
-            "genotype. By default the groups of the cohort, where it has them.",
-            show_default=False,
-        ),
-    ] = None,
+        int, typer.Option(help="Number of folds of held-out individuals, at least 2.")
+    ] = 5,
     restarts: Annotated[
         int, typer.Option(help="Random starts of each fit; the best on its training rows goes on.")
     ] = 10,
@@ -68,71 +58,23 @@ def compare(
             show_default=False,
         ),
     ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of a dask scheduler, such as tcp://host:8786: its workers do the fits, "
+            "with the same numbers. Needs the extra [cluster].",
+            show_default=False,
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars.")] = False,
 ) -> None:
     """Compare formalizations by what they predict of individuals they have not seen."""
     try:
-        run_compare(cohort, formalizations, folds, groups, restarts, seed, jobs, out, quiet)
-    except (ValueError, FloatingPointError, RuntimeError) as error:
-        fail(str(error))
-
-
-@app.command()
-def certify(
-    cohort: Annotated[
-        str | None,
-        typer.Argument(
-            help="As for compare: a data set by name, or the path of a file.", show_default=False
-        ),
-    ] = None,
-    formalizations: Annotated[
-        str, typer.Option(help="Names, separated by commas, or all; each the truth in turn.")
-    ] = DEFAULT,
-    replicates: Annotated[
-        int, typer.Option(help="Simulated cohorts of each formalization and size, at least 1.")
-    ] = 6,
-    sizes: Annotated[
-        str,
-        typer.Option(help="Multiples of the number of individuals, 1 among them, by commas."),
-    ] = "0.5,1",
-    folds: Annotated[int, typer.Option(help="Number of folds of held-out individuals.")] = 5,
-    restarts: Annotated[int, typer.Option(help="Random starts of each fit.")] = 10,
-    seed: Annotated[int, typer.Option(help="Seed of the first replicate.")] = 0,
-    jobs: Annotated[
-        int, typer.Option(help="Processes; 0 for one a core. The numbers do not depend on it.")
-    ] = 0,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Directory with a JSON file a simulated cohort; a run broken off goes on there.",
-            show_default=False,
-        ),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
-) -> None:
-    """Say what a verdict on this cohort would be worth, by cohorts simulated like it."""
-    import os
-
-    import torch
-
-    from genomic_code.inference.certify import certify as certify_cohort
-    from genomic_code.inference.fit import Settings
-
-    torch.set_num_threads(1)
-    try:
-        if jobs < 0:
-            raise ValueError(f"jobs must be at least 0, got {jobs}")
-        data = load(cohort)
-        typer.echo(repr(data))
-        names = listed(formalizations)
-        certificate = certify_cohort(
-            data, names, replicates=replicates, sizes=numbers("sizes", sizes), folds=folds,
-            seed=seed, settings=Settings(restarts=restarts), out=out,
-            jobs=jobs or os.cpu_count() or 1, progress=not quiet,
+        run_compare(
+            cohort, formalizations, folds, restarts, seed, jobs, out, quiet, scheduler
         )  # fmt: skip
     except (ValueError, FloatingPointError, RuntimeError) as error:
         fail(str(error))
-    typer.echo(f"\n{certificate}")
 
 
 @app.command()
@@ -153,37 +95,37 @@ def card(
 def run_compare(
     source: str | None,
     formalizations: str,
-    folding: str,
-    groups: str | None,
+    folds: int,
     restarts: int,
     seed: int,
     jobs: int,
     out: Path | None,
     quiet: bool,
+    scheduler: str | None = None,
 ) -> None:
     """Load, check everything that can be checked beforehand, compare, print and save."""
     # imports here keep --help fast
     import os
+    import shutil
 
     import torch
 
-    from genomic_code.inference.compare import CANDIDATES, named
     from genomic_code.inference.compare import compare as compare_cohort
+    from genomic_code.inference.compare import named
     from genomic_code.inference.fit import Settings
     from genomic_code.inference.folds import assign_folds
     from genomic_code.inference.results import check_writable, save_comparison
 
     torch.set_num_threads(1)  # one a process: processes share the cores
-    names = listed(formalizations)
-    named(names or CANDIDATES)
-    folds = int(folding) if folding.lstrip("-").isdigit() else folding
+    names = [name.strip() for name in formalizations.split(",") if name.strip()]
+    named(names)
     settings = Settings(restarts=restarts)
     if jobs < 0:
         raise ValueError(f"jobs must be at least 0, got {jobs}")
     if out is not None:
         check_writable(out)
     data = load(source)
-    assign_folds(data, folds, seed, groups)
+    assign_folds(data, folds, seed)
     typer.echo(repr(data))
     if "formalization" in data.dataset.attrs:
         truth = data.dataset.attrs
@@ -191,34 +133,48 @@ def run_compare(
             f"truth: {truth['formalization']}, heritability {truth['heritability']} "
             f"(simulated, seed {truth['seed']})"
         )
-    processes = jobs or min(len(names or CANDIDATES), os.cpu_count() or 1)
-    result = compare_cohort(
-        names, data, folds=folds, groups=groups, seed=seed, settings=settings, jobs=processes,
-        progress=not quiet,
-    )  # fmt: skip
+    processes = jobs or min(len(names), os.cpu_count() or 1)
+    partial = None if out is None else out / PARTIAL
+    with cluster(scheduler):
+        result = compare_cohort(
+            names, data, folds=folds, seed=seed, settings=settings, jobs=processes,
+            progress=not quiet, partial=partial,
+        )  # fmt: skip
     typer.echo(f"\n{result}\n")
     typer.echo(
-        f"held-out individuals, folds {folds}, seed {seed}; elpd and elbo in nats, traits in "
+        f"{folds}-fold held-out individuals, seed {seed}; elpd and elbo in nats, traits in "
         "units of their standard deviation"
     )
     if out is not None:
         save_comparison(result, out)
+        shutil.rmtree(out / PARTIAL)
         typer.echo(f"results in {out}")
 
 
-def listed(formalizations: str) -> list[str] | None:
-    """Names separated by commas; None for `all`."""
-    if formalizations.strip() == "all":
-        return None
-    return [name.strip() for name in formalizations.split(",") if name.strip()]
+def cluster(address: str | None) -> AbstractContextManager[object]:
+    """Whatever joblib runs within goes to the dask scheduler at this address, if one is given.
 
-
-def numbers(name: str, text: str) -> list[float]:
-    """Numbers separated by commas."""
+    Raises:
+        ValueError: dask is missing, or nothing answers at the address.
+    """
+    if address is None:
+        return nullcontext()
     try:
-        return [float(part) for part in text.split(",") if part.strip()]
-    except ValueError:
-        raise ValueError(f"{name} must be numbers separated by commas, got {text!r}") from None
+        from distributed import Client
+    except ImportError:
+        raise ValueError(
+            "scheduler needs dask.distributed; install it with: pip install 'genomic-code[cluster]'"
+        ) from None
+    from joblib import parallel_config
+
+    try:
+        client = Client(address, timeout="10s", set_as_default=False)
+    except (OSError, ValueError) as cause:
+        raise ValueError(
+            f"scheduler must be the address of a running dask scheduler, got {address!r}: {cause}"
+        ) from None
+    context: AbstractContextManager[object] = parallel_config("dask", client=client)
+    return context
 
 
 def load(source: str | None):  # type: ignore[no-untyped-def]
