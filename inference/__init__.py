@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from genomic_code.inference.plots import plot_differences, plot_elbo, plot_predictions
     from genomic_code.inference.posterior import Fit
     from genomic_code.inference.schedule import Schedule
+    from genomic_code.inference.stream import StreamFit, fit_stream
     from genomic_code.inference.trust import TrustReport, trust
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Niche",
     "Schedule",
     "Settings",
+    "StreamFit",
     "TrustReport",
     "absolute_fit",
     "attractors",
@@ -53,6 +55,7 @@ __all__ = [
     "evolve",
     "fit",
     "fit_ensemble",
+    "fit_stream",
     "hansen_houle",
     "landscape",
     "plot_differences",

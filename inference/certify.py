@@ -154,7 +154,8 @@ class Certificate:
             text += f" {size} individuals recover {GOAL:.0%} ({how})."
         table = self.confusion[self.formalizations]
         lost = []
-        for truth, row in table.iterrows():
+        for truth in self.formalizations:
+            row = table.loc[truth]
             if row.sum() and row[truth] < row.sum() / 2:
                 lost.append(f"{truth} (taken for {row.drop(truth).idxmax()})")
         if lost:
@@ -269,7 +270,7 @@ def one(
         "winner": result.winner,
         "decisive": result.decisive,
         "close": list(result.close),
-        "cover90": float(result.frame.loc[truth, "cover90"]) if known else np.nan,
+        "cover90": float(result.frame["cover90"][truth]) if known else np.nan,
         "verdict": result.verdict,
     }
     if path is not None:

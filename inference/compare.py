@@ -41,6 +41,7 @@ CANDIDATES = (
     "disentangled", "attractor", "conditional",
 )  # fmt: skip
 """What is compared where nothing is named; those that a cohort does not allow are left out."""
+LINEAR_ALGEBRA: type[Exception] = torch.linalg.LinAlgError  # type: ignore[attr-defined]
 
 
 def compare(
@@ -99,7 +100,8 @@ def compare(
     folder = None if partial is None else Path(partial)
     options: dict[str, Any] = {"records": [Part, HeldOut], "jobs": jobs, "progress": progress}
     results = sweep(evaluate, calls, folder=folder, **options)
-    again = offers(models, cohort, [name for name, _ in work], results, chosen)
+    first = [name for name, _ in work]
+    again = offers(models, cohort, first, results, chosen)
     calls = [
         {"model": models[name], "cohort": cohort, "training": rows, "settings": single(chosen),
          "seed": seed, "starts": starts}
@@ -108,7 +110,7 @@ def compare(
     if calls:
         further = None if folder is None else folder / "nested"
         results += sweep(evaluate, calls, folder=further, **options)
-    names = [name for name, *_ in [*work, *again]]
+    names = first + [name for name, _, _ in again]
     scores, fits, failed = gather(cohort, names, results, len(training) - 1)
     if "null" in failed:
         raise DivergenceError(failed["null"])
@@ -202,7 +204,7 @@ def evaluate(
             for fit in fits
             if not fit.training.all()
         ]
-    except (DivergenceError, FloatingPointError, torch.linalg.LinAlgError) as cause:
+    except (DivergenceError, FloatingPointError, LINEAR_ALGEBRA) as cause:
         return Part([], None, [], f"failed: {cause}")
     everyone = next((fit for fit in fits if fit.training.all()), None)
     wanted = starts is None and has_relatives(model)
@@ -254,9 +256,9 @@ def gather(
         best: dict[bytes, HeldOut] = {}
         for part in own:
             for fold in part.held_out:
-                key = fold.rows.tobytes()
-                if key not in best or fold.elbo > best[key].elbo:
-                    best[key] = fold
+                rows = fold.rows.tobytes()
+                if rows not in best or fold.elbo > best[rows].elbo:
+                    best[rows] = fold
         if not everyone or len(best) < folds:
             failed[name] = next(part.failed for part in own if part.failed)
             continue
@@ -264,7 +266,7 @@ def gather(
             for key, values in zip(tables, (fold.density, fold.mean, fold.pit), strict=True):
                 tables[key][fold.rows] = values
         fit = fits[name] = max(everyone, key=lambda each: each.elbo)
-        stuck = sum(not each.converged for each in [*best.values(), fit])
+        stuck = sum(not fold.converged for fold in best.values()) + (not fit.converged)
         warning = f"{stuck} fits not converged" if stuck else ""
         look = quick_look(fit)
         scores[name] = Score(

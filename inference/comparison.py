@@ -1,8 +1,10 @@
 """A Comparison: the table, the verdict, and what they rest on."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -92,6 +94,33 @@ class Comparison:
         name, verdict = escape(self.cohort.name), escape(self.verdict)
         return f"<div><strong>Comparison on {name}</strong><p>{verdict}</p>{table}</div>"
 
+    def save(self, directory: str | os.PathLike[str]) -> list[Path]:
+        """Write table, verdict, cohort, fits and figures; see `inference.results`.
+
+        Raises:
+            ValueError: The directory cannot be written.
+        """
+        from genomic_code.inference.results import save_comparison
+
+        return save_comparison(self, Path(directory))
+
+    @staticmethod
+    def load(
+        directory: str | os.PathLike[str], formalizations: Sequence[Formalization] = ()
+    ) -> "Comparison":
+        """Read what `save` wrote; each fit is read when it is first asked for.
+
+        Args:
+            directory: Where the comparison was saved.
+            formalizations: Those among the compared ones that are classes of your own.
+
+        Raises:
+            ValueError: The directory holds no comparison, or one of a newer version.
+        """
+        from genomic_code.inference.results import load_comparison
+
+        return load_comparison(Path(directory), formalizations)
+
     def __str__(self) -> str:
         return f"{self.frame.to_string(float_format='{:.2f}'.format)}\n\n{self.verdict}"
 
@@ -105,7 +134,7 @@ class Comparison:
         """`elpd`, `se`, `diff` (to the best row of the table), `dse` and coverage by trait."""
         cells = self.cells.isel(individual=self.folds >= 0)
         best = cells.sel(formalization=self.frame.index[0]).drop_vars("formalization")
-        seen = (~np.isnan(cells)).sum("individual")
+        seen = cells.notnull().sum("individual")
         gap = cells - best
         found = {
             "elpd": cells.sum("individual"),

@@ -130,12 +130,13 @@ class LowRank:
     rank: int = 10
     """Rank r of what mean field lacks; at least 1."""
 
-    def start(self, location: Tensor, scale: float = 0.05) -> Tensor:
+    def start(self, location: Tensor, scale: float | Tensor = 0.05) -> Tensor:
         """Parameters around locations `(..., P)`; U starts small, as 0 would be a saddle point."""
         generator = torch.Generator().manual_seed(0)
         directions = torch.randn(self.dim * self.rank, generator=generator) * self.dim**-0.5
         directions = directions.to(location).expand(*location.shape[:-1], -1)
-        return torch.cat([location, torch.full_like(location, math.log(scale)), directions], -1)
+        spread = torch.as_tensor(scale).log().expand_as(location)
+        return torch.cat([location, spread, directions], -1)
 
     def split(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Locations and log scales `(..., P)`, and U `(..., P, r)`."""
@@ -158,7 +159,8 @@ class LowRank:
         inner = torch.cholesky_solve(directions.mT @ scaled, factor)
         standard = (scaled - directions @ inner)[..., 0]
         stretch = 2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        return -(0.5 * standard.square() + log_scale + 0.5 * LOG_2PI).sum(-1) - stretch
+        density: Tensor = -(0.5 * standard.square() + log_scale + 0.5 * LOG_2PI).sum(-1) - stretch
+        return density
 
 
 @dataclass(frozen=True)
@@ -180,10 +182,10 @@ class FullRank:
                 "use 'lowrank'"
             )
 
-    def start(self, location: Tensor, scale: float = 0.05) -> Tensor:
+    def start(self, location: Tensor, scale: float | Tensor = 0.05) -> Tensor:
         """Parameters around locations `(..., P)`, without correlation."""
         mixing = location.new_zeros(*location.shape[:-1], self.dim**2)
-        return torch.cat([location, torch.full_like(location, math.log(scale)), mixing], -1)
+        return torch.cat([location, torch.as_tensor(scale).log().expand_as(location), mixing], -1)
 
     def split(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Locations and log scales `(..., P)`, and A `(..., P, P)`."""
@@ -201,7 +203,8 @@ class FullRank:
         location, log_scale, mixing = self.split(parameters)
         scaled = ((flat - location) * (-log_scale).exp())[..., None]
         standard = torch.linalg.solve_triangular(mixing, scaled, upper=False, unitriangular=True)
-        return -(0.5 * standard[..., 0].square() + log_scale + 0.5 * LOG_2PI).sum(-1)
+        density: Tensor = -(0.5 * standard[..., 0].square() + log_scale + 0.5 * LOG_2PI).sum(-1)
+        return density
 
 
 def choose_guide(flat: FlatModel, kind: str = "auto") -> Guide:

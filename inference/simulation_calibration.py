@@ -6,6 +6,7 @@ Ranks are taken of functionals of the map, since single weights are not identifi
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -89,8 +90,11 @@ def simulation_based_calibration(
         torch.manual_seed(seed)
         for _ in range(simulations):
             trace = poutine.trace(model).get_trace(blank._replace(phenotype=None))
-            folds.append(blank._replace(phenotype=trace.nodes["phenotype"]["value"]))
-            truths.append(trace.nodes["_RETURN"]["value"].expand(blank.observed.shape))
+            values: dict[str, Any] = {
+                name: trace.nodes[name]["value"] for name in ("phenotype", "_RETURN")
+            }
+            folds.append(blank._replace(phenotype=values["phenotype"]))
+            truths.append(values["_RETURN"].expand(blank.observed.shape))
     restarts = chosen.restarts
     location = torch.stack([starts(flat, fold, restarts, generator) for fold in folds])
     data = Data(*(torch.stack(tensors).unsqueeze(1) for tensors in zip(*folds, strict=True)))
@@ -102,8 +106,8 @@ def simulation_based_calibration(
     for fold, truth, parameters in zip(folds, truths, optimum.parameters, strict=True):
         noise = torch.randn(400, flat.dim, generator=generator)
         with torch.no_grad(), unvalidated():
-            values = flat.unpack(guide.sample(parameters, noise))[0]
-            weights, _ = compose(model, values, blank.shape)
+            sites = flat.unpack(guide.sample(parameters, noise))[0]
+            weights, _ = compose(model, sites, blank.shape)
             expected = model.develop(weights, fold.genotype, fold.environment)
         expected = expected.expand(len(noise), *truth.shape)
         for name, functional in functionals.items():

@@ -9,6 +9,7 @@ weights are not identified.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -151,7 +152,7 @@ def trust(
         )
     restarts = fit.restart_elbos[np.isfinite(fit.restart_elbos)]
     below = pd.Series(np.sort(restarts - restarts.max())[::-1]) if len(restarts) > 1 else None
-    report = {
+    report: dict[str, Any] = {
         "k_hat": importance_k(fit),
         "restarts": pd.Series(dtype=float) if below is None else below,
         "converged": fit.converged,
@@ -202,9 +203,9 @@ def judge_fit(
         yield colour, word + (": another run may find a better optimum" if near == 1 else "")
     if "meanfield" in ladder.index and len(ladder) > 1:
         others = ladder.drop(index="meanfield")
-        best = others["elbo"].idxmax()
-        gain = float(others["elbo"].max() - ladder.loc["meanfield", "elbo"])
-        error = float(np.hypot(others.loc[best, "error"], ladder.loc["meanfield", "error"]))
+        best = str(others["elbo"].idxmax())
+        gain = float(ladder["elbo"][best] - ladder["elbo"]["meanfield"])
+        error = float(np.hypot(ladder["error"][best], ladder["error"]["meanfield"]))
         yield (
             "green",
             (
@@ -247,8 +248,7 @@ def judge_ranks(calibration: pd.DataFrame) -> Iterator[tuple[str, str]]:
 
 def importance_k(fit: Fit, draws: int = 1000) -> float:
     """Pareto k of the importance weights p / q over draws of the guide."""
-    flat = fit.flat_draws(draws, fit.seed + 2)
-    densities = log_densities(fit, flat)
+    densities = log_densities(fit, draws)
     ratio = (densities["log_p"] - densities["log_q"]).reshape(-1)
     if not np.isfinite(ratio).all():
         return np.inf

@@ -1,12 +1,12 @@
 """`genomic-code certify`: what a verdict on a cohort would be worth."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from genomic_code.inference.cli.comparing import DEFAULT, load
+from genomic_code.inference.cli.comparing import DEFAULT
+from genomic_code.inference.cli.shared import clear_errors, load
 
 __all__ = ["certify"]
 
@@ -53,7 +53,7 @@ def certify(
     from genomic_code.inference.fit import Settings
 
     torch.set_num_threads(1)
-    try:
+    with clear_errors():
         if jobs < 0:
             raise ValueError(f"jobs must be at least 0, got {jobs}")
         data = load(cohort)
@@ -65,10 +65,7 @@ def certify(
             settings=Settings(restarts=restarts), out=out, jobs=jobs or os.cpu_count() or 1,
             progress=not quiet,
         )  # fmt: skip
-    except (ValueError, FloatingPointError, RuntimeError) as error:
-        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
-        sys.exit(2)
-    typer.echo(f"\n{certificate}")
+        typer.echo(f"\n{certificate}")
 
 
 def numbers(name: str, text: str) -> list[float]:
