@@ -109,8 +109,8 @@ def memory(
     unseen: Niche,
     *,
     seeds: Sequence[int] = range(4),
-    cycles: int = 15,
-    period: int = 20,
+    cycles: int = 5,
+    period: int = 100,
     population_size: int = 20,
     weight_rate: float = 0.1,
     replicates: int = 8,
@@ -128,7 +128,8 @@ def memory(
         unseen: The control, as far from `other` as `one` is.
         seeds: One lineage a seed.
         cycles: How often both are met; at least 1.
-        period: Generations in a niche; a few nu, for alleles follow within nu generations.
+        period: Generations in a niche; a few nu, for alleles take about nu generations to follow a
+            switch. An arrival whose half-time is the period has not followed.
         population_size: Individuals that set nu of the lineage. Populations that respond have 200.
         weight_rate: Evolutionary rate of weights over that of alleles.
         replicates: Populations that respond, a niche and a seed.
