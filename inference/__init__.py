@@ -1,22 +1,29 @@
 """What is learnt: fits, comparisons, evolution and evolvability."""
 
-from genomic_code.inference.compare import Comparison, compare
-from genomic_code.inference.correspondence import correspondence
-from genomic_code.inference.distortion import bits, plot_rate_distortion, rate_distortion
-from genomic_code.inference.ensemble import Ensemble, fit_ensemble
-from genomic_code.inference.evolvability import evolvability
-from genomic_code.inference.evolvability_calibrate import calibrate_evolvability
-from genomic_code.inference.evolvability_compare import compare_evolvability
-from genomic_code.inference.evolve import evolve
-from genomic_code.inference.fit import DivergenceError, Settings, fit
-from genomic_code.inference.functionals.hansen_houle import hansen_houle
-from genomic_code.inference.genome import AlleleGenome
-from genomic_code.inference.landscape import attractors, landscape, plot_landscape
-from genomic_code.inference.lineage import Lineage
-from genomic_code.inference.niche import Niche
-from genomic_code.inference.plots import plot_differences, plot_elbo, plot_predictions
-from genomic_code.inference.posterior import Fit
-from genomic_code.inference.schedule import Schedule
+from typing import TYPE_CHECKING
+
+from genomic_code.lazy import lazy
+
+if TYPE_CHECKING:
+    from genomic_code.inference.compare import Comparison, compare
+    from genomic_code.inference.correspondence import correspondence
+    from genomic_code.inference.distortion import bits, plot_rate_distortion, rate_distortion
+    from genomic_code.inference.ensemble import Ensemble, fit_ensemble
+    from genomic_code.inference.evolvability import evolvability
+    from genomic_code.inference.evolvability_calibrate import calibrate_evolvability
+    from genomic_code.inference.evolvability_compare import compare_evolvability
+    from genomic_code.inference.evolve import evolve
+    from genomic_code.inference.fit import DivergenceError, Settings, fit
+    from genomic_code.inference.functionals.hansen_houle import hansen_houle
+    from genomic_code.inference.genome import AlleleGenome
+    from genomic_code.inference.hotspots import Hotspots
+    from genomic_code.inference.landscape import attractors, landscape, plot_landscape
+    from genomic_code.inference.lineage import Lineage
+    from genomic_code.inference.niche import Niche
+    from genomic_code.inference.plots import plot_differences, plot_elbo, plot_predictions
+    from genomic_code.inference.posterior import Fit
+    from genomic_code.inference.schedule import Schedule
+    from genomic_code.inference.stream import StreamFit, fit_stream
 
 __all__ = [
     "AlleleGenome",
@@ -24,10 +31,12 @@ __all__ = [
     "DivergenceError",
     "Ensemble",
     "Fit",
+    "Hotspots",
     "Lineage",
     "Niche",
     "Schedule",
     "Settings",
+    "StreamFit",
     "attractors",
     "bits",
     "calibrate_evolvability",
@@ -38,6 +47,7 @@ __all__ = [
     "evolve",
     "fit",
     "fit_ensemble",
+    "fit_stream",
     "hansen_houle",
     "landscape",
     "plot_differences",
@@ -47,3 +57,5 @@ __all__ = [
     "plot_rate_distortion",
     "rate_distortion",
 ]
+
+__getattr__, __dir__ = lazy(__name__)

@@ -15,6 +15,19 @@ __all__ = ["HEADLINES", "EvolvabilityComparison", "compare_evolvability"]
 
 HEADLINES = ("tr_G", "tr_M", "e", "r", "c", "a", "additive_share", "D_eff", "robustness")
 """Metrics that are shown by default."""
+TITLES = {
+    "tr_G": "genetic variance tr G",
+    "tr_M": "mutational variance tr M",
+    "e": "evolvability e",
+    "r": "respondability r",
+    "c": "conditional evolvability c",
+    "a": "autonomy a",
+    "i": "integration i",
+    "D_eff": "effective dimensions of G",
+    "robustness": "mutational robustness",
+}
+TIE = 1e-6
+"""Differences below this share of the metric are rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +66,7 @@ class EvolvabilityComparison:
                 row |= summary(values.values, tail, "")
                 if hypothesis != self.reference and name in base:
                     change = values.values - base[str(name)].values
+                    change = np.where(np.abs(change) <= TIE * np.abs(values.values), 0.0, change)
                     row |= summary(change, tail, "difference")
                     row["above"] = float((change > 0).mean() + (change == 0).mean() / 2)
                 rows.append(row)
@@ -62,7 +76,16 @@ class EvolvabilityComparison:
         frame = self.frame
         shown = [name for name in HEADLINES if name in frame.index.get_level_values("metric")]
         table = frame.loc[shown].to_string(float_format="{:.3f}".format, na_rep="")
-        return f"{table}\n\n{self.probability:.0%} intervals; differences from {self.reference}"
+        notes = [f"{self.probability:.0%} intervals; differences from {self.reference}"]
+        for name, tree in self.trees.items():
+            if "subspace_dimensions" in tree.attrs:
+                notes.append(
+                    f"{name}: c, a, i in the {tree.attrs['subspace_dimensions']} dimensions of G "
+                    f"above epsilon={tree.attrs['epsilon']:g} of the largest"
+                )
+            if "warning" in tree.attrs:
+                notes.append(f"{name}: {tree.attrs['warning']}")
+        return "\n".join([table, "", *notes])
 
     def plot(self, metrics: Sequence[str] = HEADLINES, axes: Any = None) -> Any:
         """Draw mean and interval of every hypothesis, one panel a metric; returns the axes.
@@ -84,9 +107,13 @@ class EvolvabilityComparison:
         if axes is None:
             columns = min(3, len(shown))
             rows = -(-len(shown) // columns)
-            size = (3.4 * columns, rows * (0.28 * len(self.trees) + 0.9))
+            size = (3.4 * columns, rows * (0.28 * len(self.trees) + 0.9) + 0.3)
             figure, grid = plt.subplots(
                 rows, columns, figsize=size, squeeze=False, sharey=True, layout="constrained"
+            )
+            figure.suptitle(
+                f"Posterior mean and {self.probability:.0%} interval; reference: {self.reference}",
+                fontsize="medium",
             )
             axes = list(grid.flat)
             for spare in axes[len(shown) :]:
@@ -110,7 +137,7 @@ class EvolvabilityComparison:
             axis.errorbar(line["mean"], row, xerr=bars, fmt="o", color=colour, capsize=3)
         axis.set_yticks(range(len(names)), names)
         axis.set_ylim(len(names) - 0.4, -0.6)
-        axis.set_title(name.replace("_", " "), fontsize="medium")
+        axis.set_title(TITLES.get(name, name.replace("_", " ")), fontsize="medium")
 
 
 def compare_evolvability(

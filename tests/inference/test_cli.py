@@ -1,5 +1,6 @@
 """The shell: what a newcomer runs, and one clear line for what is wrong."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,13 @@ def test_compare_writes_results(table: pd.DataFrame, tmp_path: Path) -> None:
     assert groups <= set(tree.children)
     assert {"log_p", "log_q"} <= set(tree["sample_stats"].data_vars)
     tree.close()
+
+
+def test_scheduler_without_dask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    code, _, stderr = run("compare", *FAST, "--scheduler", "tcp://127.0.0.1:1")
+    assert code == 2
+    assert "pip install 'genomic-code[cluster]'" in stderr
 
 
 def broken(table: pd.DataFrame, how: str) -> pd.DataFrame:
