@@ -84,7 +84,11 @@ class Memory:
         free = min(1, len(self.half_times) - 1)
         mean, spread = self.half_times.mean(0), self.half_times.std(0, ddof=free)
         ax[0].errorbar(range(len(mean)), mean, spread, fmt="o-", color=BLUE, ms=3, lw=1.2)
-        ax[0].set(xlabel="arrival in a niche", ylim=(0, None))
+        period = len(self.lineages[0]) // len(mean)
+        ax[0].axhline(period, ls=":", lw=1, color=GREY)
+        ax[0].annotate("left before half-way", (0, period), (0, 3), textcoords="offset points",
+                       fontsize="small", color=GREY)  # fmt: skip
+        ax[0].set(xlabel="arrival in a niche", ylim=(0, 1.15 * period))
         ax[0].set_ylabel("half-time of log fitness (generations)")
         ax[0].set_title("alternating lineage", fontsize="medium")
         for colour, (name, runs) in zip((BLUE, ORANGE), self.responses.items(), strict=True):
