@@ -117,6 +117,7 @@ def memory(
     period: int = 50,
     population_size: int = 10,
     weight_rate: float = 0.1,
+    ancestor_size: float = 1.0,
     replicates: int = 8,
     response_generations: int = 150,
     mutational_trace: float = 0.02,
@@ -136,6 +137,7 @@ def memory(
             switch. An arrival whose half-time is the period has not followed.
         population_size: Individuals that set nu of the lineage. Populations that respond have 200.
         weight_rate: Evolutionary rate of weights over that of alleles.
+        ancestor_size: As in `evolve`; from small weights it takes much longer to learn to switch.
         replicates: Populations that respond, a niche and a seed.
         response_generations: Generations of the response.
         mutational_trace: Trace of M of every responding population.
@@ -161,7 +163,8 @@ def memory(
     for seed in tqdm(list(seeds), disable=not progress, leave=False):
         lineage = evolve(
             formalization, Schedule((one, other), period), population_size,
-            2 * cycles * period, seed, weight_rate=weight_rate, **options,
+            2 * cycles * period, seed, weight_rate=weight_rate, ancestor_size=ancestor_size,
+            **options,
         )  # fmt: skip
         heights = lineage.dataset["expected_log_fitness"].values[:-1].reshape(-1, period)
         half_times.append([half_time(row) for row in heights])
