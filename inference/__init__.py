@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from genomic_code.lazy import lazy
 
 if TYPE_CHECKING:
+    from genomic_code.inference import functionals
     from genomic_code.inference.compare import Comparison, compare
     from genomic_code.inference.correspondence import correspondence
     from genomic_code.inference.distortion import bits, plot_rate_distortion, rate_distortion
@@ -45,6 +46,7 @@ __all__ = [
     "evolve",
     "fit",
     "fit_ensemble",
+    "functionals",
     "hansen_houle",
     "landscape",
     "plot_differences",
