@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from genomic_code.lazy import lazy
 
 if TYPE_CHECKING:
+    from genomic_code.inference import functionals
     from genomic_code.inference.calibration import absolute_fit, coverage
     from genomic_code.inference.certify import Certificate, certify
     from genomic_code.inference.compare import Comparison, compare
@@ -56,6 +57,7 @@ __all__ = [
     "fit",
     "fit_ensemble",
     "fit_stream",
+    "functionals",
     "hansen_houle",
     "landscape",
     "plot_differences",
