@@ -9,10 +9,17 @@ from genomic_code.inference.evolvability_compare import compare_evolvability
 from genomic_code.inference.evolve import evolve
 from genomic_code.inference.fit import DivergenceError, Settings, fit
 from genomic_code.inference.functionals.hansen_houle import hansen_houle
-from genomic_code.inference.landscape import attractors, landscape, plot_landscape
+from genomic_code.inference.landscape import attractors, landscape
 from genomic_code.inference.lineage import Lineage
 from genomic_code.inference.niche import Niche
+from genomic_code.inference.plane import active_plane
 from genomic_code.inference.plots import plot_differences, plot_elbo, plot_predictions
+from genomic_code.inference.plots_landscape import plot_landscape
+from genomic_code.inference.plots_map import plot_map
+from genomic_code.inference.plots_network import plot_network
+from genomic_code.inference.plots_profiles import plot_profiles
+from genomic_code.inference.plots_selection import plot_ellipses, plot_response
+from genomic_code.inference.plots_trust import plot_calibration, plot_confusion
 from genomic_code.inference.posterior import Fit
 
 __all__ = [
@@ -23,6 +30,7 @@ __all__ = [
     "Lineage",
     "Niche",
     "Settings",
+    "active_plane",
     "attractors",
     "bits",
     "calibrate_evolvability",
@@ -34,10 +42,17 @@ __all__ = [
     "fit_ensemble",
     "hansen_houle",
     "landscape",
+    "plot_calibration",
+    "plot_confusion",
     "plot_differences",
     "plot_elbo",
+    "plot_ellipses",
     "plot_landscape",
+    "plot_map",
+    "plot_network",
     "plot_predictions",
+    "plot_profiles",
     "plot_rate_distortion",
+    "plot_response",
     "rate_distortion",
 ]

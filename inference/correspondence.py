@@ -7,13 +7,14 @@ variation; beyond, a Metropolis sampler stands for the posterior and trait momen
 """
 
 import math
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import xarray as xr
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from torch import Tensor
 from tqdm.auto import tqdm
@@ -33,7 +34,11 @@ from genomic_code.inference.laws import (
     total_variation,
 )
 from genomic_code.inference.niche import Selection
+from genomic_code.inference.plots_style import BLUE, ORANGE, axes_for, legend, titled
 from genomic_code.inference.regime import Regime
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Correspondence", "correspondence"]
 
@@ -102,21 +107,22 @@ class Correspondence:
     def __repr__(self) -> str:
         return f"Correspondence({self.verdict})"
 
-    def plot(self, ax: Axes | None = None) -> Axes:
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Expected log fitness of inference and of evolution over the generations."""
-        import matplotlib.pyplot as plt
-
-        ax = ax or plt.figure(layout="constrained").subplots()
+        ax = axes_for(ax)
         path = self.trajectory
         time, mean, error = path["generation"], path["evolution"], path["evolution_error"]
-        ax.plot(time, mean, label="evolution: individuals, mean over replicates")
-        ax.fill_between(time, mean - 2 * error, mean + 2 * error, alpha=0.25)
+        ax.plot(time, mean, color=BLUE, lw=1.2, label="evolution: populations, ± 2 s.e.")
+        ax.fill_between(time, mean - 2 * error, mean + 2 * error, color=BLUE, alpha=0.25, lw=0)
+        dashed: dict[str, Any] = {"ls": "--", "color": ORANGE, "lw": 1.4}
         if np.isfinite(path["inference"]).all():
-            ax.plot(time, path["inference"], "--", label="inference: free fitness rising")
+            ax.plot(time, path["inference"], label="inference: free fitness rising", **dashed)
         else:
-            ax.axhline(float(self.laws.attrs["log_fitness"]), ls="--", label="inference: posterior")
-        ax.set(xlabel="generation", ylabel="expected log fitness (nats)", title=str(self.regime))
-        ax.legend()
+            height = float(self.laws.attrs["log_fitness"])
+            ax.axhline(height, label="inference: posterior", **dashed)
+        ax.set(xlabel="generation", ylabel="expected log fitness (nats)")
+        titled(ax, textwrap.fill(str(self.regime), 52))
+        legend(ax)
         return ax
 
 

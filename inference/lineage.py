@@ -1,23 +1,27 @@
 """Lineage: what happened to a genome in its niches, generation by generation."""
 
+import itertools
 import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import xarray as xr
-from matplotlib.axes import Axes
 from torch import Tensor
 
 from genomic_code.inference.flat import blank
 from genomic_code.inference.genome import WeightGenome
 from genomic_code.inference.identity import formalization_from_json, formalization_to_json
 from genomic_code.inference.niche import Niche
+from genomic_code.inference.plots_style import CYCLE, axes_for
 from genomic_code.spec.protocols import Data, Formalization, Weights
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["DIMENSIONS", "Lineage"]
 
@@ -228,25 +232,27 @@ class Lineage:
             genome = WeightGenome(model, niche, *sizes)
         return cls(tree["lineage"].to_dataset(), genome, niche)
 
-    def plot(self, variable: str = "expected_log_fitness", ax: Axes | None = None) -> Axes:
+    def plot(self, variable: str = "expected_log_fitness", ax: "Axes | None" = None) -> "Axes":
         """Draw one variable over the generations; returns the axes.
 
         Matrices are shown by their trace, vectors component by component.
         """
-        import matplotlib.pyplot as plt
-
         if variable not in self.dataset:
             raise ValueError(
                 f"variable must be one of {', '.join(map(str, self.dataset.data_vars))}, "
                 f"got {variable!r}"
             )
-        ax = ax or plt.figure(layout="constrained").subplots()
+        ax = axes_for(ax)
         values = self.dataset[variable].values
         if variable in ("G", "M", "covariance"):
             values = np.trace(values, axis1=1, axis2=2)
-        ax.plot(self.dataset["generation"], values.reshape(len(self), -1))
+        columns = values.reshape(len(self), -1)
+        for colour, column in zip(itertools.cycle(CYCLE), columns.T, strict=False):
+            ax.plot(self.dataset["generation"], column, color=colour, lw=1.2)
         ax.set_xlabel("generation")
-        units = {"information": " (bits)", "free_fitness": " (nats)"}
+        units = {"information": " (bits)"} | dict.fromkeys(
+            ("free_fitness", "expected_log_fitness", "log_mean_fitness"), " (nats)"
+        )
         trace = "trace of " if variable in ("G", "M", "covariance") else ""
         ax.set_ylabel(trace + variable.replace("_", " ") + units.get(variable, ""))
         return ax

@@ -16,23 +16,26 @@ learn, and so tell learnt mutation from nonlinear development.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.axes import Axes
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from genomic_code.inference.evolve import evolve
 from genomic_code.inference.experiments.response import Response, pooled, respond
 from genomic_code.inference.niche import Niche
+from genomic_code.inference.plots_style import CYCLE, axes_for, legend
 from genomic_code.inference.schedule import Schedule, modular_targets
 from genomic_code.spec.formalizations import Blueprint, Factor, Generative, Polygenic
 from genomic_code.spec.priors import Dense
 from genomic_code.spec.protocols import Formalization
 from genomic_code.spec.validate import one_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Generalisation", "Organism", "generalisation", "organisms"]
 
@@ -108,24 +111,22 @@ class Generalisation:
         ]
         return float(np.mean(ratios)), float(np.std(ratios, ddof=1)) if len(ratios) > 1 else 0.0
 
-    def plot(self, ax: Sequence[Axes] | None = None) -> Sequence[Axes]:
+    def plot(self, ax: "Sequence[Axes] | None" = None) -> "Sequence[Axes]":
         """Distance to the target over generations, an axes an arm; mean and sd over seeds."""
-        import matplotlib.pyplot as plt
-
         if ax is None:
-            figure = plt.figure(figsize=(9, 3.5), layout="constrained")
-            ax = list(figure.subplots(1, 2, sharey=True))
+            ax = list(axes_for(None, 2.8, 7.0, ncols=2, sharey=True))
+        names = list(dict.fromkeys(organism for organism, _ in self.responses))
         for (organism, arm), runs in self.responses.items():
-            panel = ax[ARMS.index(arm)]
+            panel, colour = ax[ARMS.index(arm)], CYCLE[names.index(organism) % len(CYCLE)]
             curves = np.stack([run.distance.mean(1) for run in runs])
             mean, spread = curves.mean(0), curves.std(0)
-            (line,) = panel.plot(mean, label=organism)
+            panel.plot(mean, color=colour, lw=1.3, label=organism)
             panel.fill_between(
-                range(len(mean)), mean - spread, mean + spread, color=line.get_color(), alpha=0.2
+                range(len(mean)), mean - spread, mean + spread, color=colour, alpha=0.2, lw=0
             )
             panel.set(title=arm, xlabel="generation")
         ax[0].set_ylabel("squared distance to target (founder = 1)")
-        ax[0].legend()
+        legend(ax[-1])
         return ax
 
 

@@ -7,19 +7,22 @@ doi:10.1371/journal.pcbi.1000206; Watson et al. 2014, doi:10.1111/evo.12337.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import xarray as xr
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from genomic_code.inference.evolve import MeanFieldPopulation, evolve
 from genomic_code.inference.lineage import Lineage
 from genomic_code.inference.niche import Niche
+from genomic_code.inference.plots_style import BLUE, ORANGE, axes_for, legend
 from genomic_code.inference.schedule import Schedule
 from genomic_code.spec.protocols import Formalization
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Memory", "half_time", "memory"]
 
@@ -53,16 +56,14 @@ class Memory:
     lineage: Lineage
     """The alternating lineage."""
 
-    def plot(self, ax: Axes | None = None) -> Axes:
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Half-times over the switches; dashed, the niche that was not seen."""
-        import matplotlib.pyplot as plt
-
-        ax = ax or plt.figure(layout="constrained").subplots()
+        ax = axes_for(ax)
         times = [*self.half_times, self.seen]
-        ax.plot(range(len(times)), times, "o-", label="niches seen in turn")
-        ax.axhline(self.unseen, ls="--", color="C1", label="niche not seen before")
+        ax.plot(range(len(times)), times, "o-", ms=3, color=BLUE, label="niches seen in turn")
+        ax.axhline(self.unseen, ls="--", color=ORANGE, label="niche not seen before")
         ax.set(xlabel="switch", ylabel="half-time (generations)")
-        ax.legend()
+        legend(ax)
         return ax
 
 
