@@ -12,14 +12,17 @@ import time
 
 import numpy as np
 import torch
+from scipy.optimize import brentq, minimize_scalar
 from torch import Tensor
 
 from genomic_code.inference.correspondence import correspondence
 from genomic_code.inference.dynamics import (
     Drift,
+    FixationChain,
     Gaussian,
     GenotypeSpace,
     Lande,
+    Replicator,
     WrightFisher,
     binomial_fixation,
     score_gradient,
@@ -52,18 +55,36 @@ def additive_trait(effects: Tensor, bias: Tensor | float = 0.5) -> AlleleGenome:
 
 
 BIAS = torch.tensor([0.5, 0.35, 0.6, 0.7])
+APART = {"rugged": 0.44, "additive": 0.70}
+"""Strength of selection of the ladder: total variation between prior and posterior."""
 
 
-def landscapes(population_size: int, strength: float, seed: int = 0):
-    """A rugged and an additive log fitness over 16 genotypes with N sd(log f) = strength."""
-    code = additive_trait(2.0 ** torch.arange(4), BIAS)
-    generator = torch.Generator().manual_seed(seed)
-    rugged = torch.randn(16, generator=generator)
+def tables() -> dict[str, Tensor]:
+    """A rugged and an additive log fitness over 16 genotypes, mean 0 and standard deviation 1."""
     node = torch.arange(16)[:, None] >> torch.arange(4) & 1
+    rugged = torch.randn(16, generator=torch.Generator().manual_seed(0))
     additive = node.double() @ torch.tensor([1.0, 0.6, -0.8, 0.4])
-    for name, table in {"rugged": rugged, "additive": additive}.items():
-        height = strength / population_size * (table - table.mean()) / table.std()
-        yield name, code, Landscape(lambda x, h=height: h[x.round().long()])
+    return {
+        name: (table - table.mean()) / table.std()
+        for name, table in {"rugged": rugged, "additive": additive}.items()
+    }
+
+
+def looked_up(table: Tensor) -> tuple[AlleleGenome, Landscape]:
+    """Four biased loci whose trait is the number of the genotype, and its log fitness."""
+    code = additive_trait(2.0 ** torch.arange(4), BIAS)
+    return code, Landscape(lambda x: table[x.round().long()])
+
+
+def strength(table: Tensor, nu: float, distance: float) -> float:
+    """Factor of a log fitness that puts prior and posterior this total variation apart."""
+    space = GenotypeSpace.hypercube(looked_up(table)[0])
+
+    def excess(factor: float) -> float:
+        posterior = (space.log_prior + nu * factor * table).softmax(0)
+        return total_variation(space.log_prior.exp().numpy(), posterior.numpy()) - distance
+
+    return float(brentq(excess, 0, 20 / nu))
 
 
 def heading(text: str) -> None:
@@ -99,31 +120,34 @@ def lande_against_elbo() -> None:
 
 
 def normal_closure() -> None:
-    heading("A normal population (Lande, with G changing) against the exact one, 30 generations")
+    heading(
+        "A normal population (Lande, G changing) against the exact one: 30 generations, N(.4, 1.3)"
+    )
     row("log W", ["mean", "exact mean", "variance", "exact variance"])
     row("---", ["---"] * 4)
     for name, surface in {
         "-.02 (x - 1)^4": lambda x: -0.02 * (x - 1) ** 4,
         "log(1 + .05 tanh x)": lambda x: torch.log(1 + 0.05 * torch.tanh(x)),
     }.items():
-        state, rule = Gaussian(torch.zeros(1), torch.ones(1, 1)), Lande(TraitGenome(1))
+        state = Gaussian(torch.full((1,), 0.4), torch.full((1, 1), 1.3))
+        rule = Lande(TraitGenome(1))
         for _ in range(30):
             state = rule.step(state, Landscape(surface))
         x = torch.linspace(-12, 12, 20_001)
-        q = (-0.5 * x**2 + 30 * surface(x)).softmax(0)
+        q = (-0.5 * (x - 0.4) ** 2 / 1.3 + 30 * surface(x)).softmax(0)
         mean = float(q @ x)
         row(name, [float(state.mean), mean, float(state.covariance), float(q @ (x - mean) ** 2)])
 
 
 def diffusion() -> None:
     heading("Binomial Wright-Fisher fixation chain against prior * exp(nu log f): total variation")
-    row("N", ["N sd(log f)", "landscape", "nu = 2(N - 1)", "nu = 2N"])
-    row("---", ["---"] * 4)
+    row("N", ["N sd(log f)", "landscape", "nu = 2(N - 1)", "nu = 2N", "best nu / (N - 1)"])
+    row("---", ["---"] * 5)
     for size in (20, 100):
-        for strength in (0.5, 2.0, 8.0):
-            for name, genome, niche in landscapes(size, strength):
-                space = GenotypeSpace.hypercube(genome)
-                fitness = space.log_fitness(niche)
+        for height in (0.5, 2.0, 8.0):
+            for name, table in tables().items():
+                space = GenotypeSpace.hypercube(looked_up(table)[0])
+                fitness = height / size * table
                 source, target, _ = space.edges
                 chances = [
                     binomial_fixation(float(s), size) for s in fitness[target] - fitness[source]
@@ -134,25 +158,73 @@ def diffusion() -> None:
                 right = torch.zeros(16)
                 right[-1] = 1
                 law = torch.linalg.solve(system, right).numpy()
-                tv = [
-                    total_variation((space.log_prior + nu * fitness).softmax(0).numpy(), law)
-                    for nu in (2 * (size - 1), 2 * size)
-                ]
-                row(str(size), [f"{strength:g}", name, *tv], ".1e")
+
+                def apart(nu: float, space=space, fitness=fitness, law=law) -> float:
+                    return total_variation((space.log_prior + nu * fitness).softmax(0).numpy(), law)
+
+                best = minimize_scalar(apart, bounds=(size, 3 * size), method="bounded").x
+                values = f"{apart(2 * (size - 1)):.1e}", f"{apart(2 * size):.1e}"
+                row(str(size), [f"{height:g}", name, *values, f"{best / (size - 1):.3f}"])
+
+
+def burn_in() -> None:
+    heading("Too short a run: total variation of the fixation chain from its own rest (N = 50)")
+    products = [0.1, 0.38, 1.0, 2.0, 4.0, 6.0, 10.0]
+    row("mutation rate * generations", products, "g")
+    row("---", ["---"] * len(products))
+    for name, table in tables().items():
+        genome, niche = looked_up(strength(table, 98, APART[name]) * table)
+        space = GenotypeSpace.hypercube(genome)
+        cells = []
+        for product in products:
+            chain = FixationChain(space, Drift(50), 1e-6, generations=product / 1e-6)
+            law = chain.step(chain.start(), niche).log_frequency.exp()
+            cells.append(total_variation(law.numpy(), chain.posterior(niche).exp().numpy()))
+        row(f"{name}, from neutral equilibrium", cells, ".1e")
+
+
+def monotone(runs: int = 200) -> None:
+    heading(f"Runs of {runs} in which free fitness falls at some step, on random landscapes")
+    space = GenotypeSpace.hypercube(looked_up(torch.zeros(16))[0])
+    drift = Drift(50)
+    # A step of the replicator is Bayes' rule: nu = 1. The chain selects nu times as strongly.
+    dynamics = {
+        "replicator-mutator": (Replicator(space, 0.05), 1.0),
+        "fixation chain": (FixationChain(space, drift, 1e-4, generations=1000), drift.nu),
+    }
+    generator = torch.Generator().manual_seed(0)
+    fallen = dict.fromkeys(dynamics, 0)
+    for _ in range(runs):
+        table, start = torch.randn(16, generator=generator), torch.rand(16, generator=generator)
+        for name, (rule, nu) in dynamics.items():
+            niche = looked_up(table / nu)[1]
+            state, heights = rule.start(start), []
+            for _ in range(100):
+                values = rule.summary(state, niche)
+                cost = values["information"] * math.log(2) / nu
+                heights.append(float(values["expected_log_fitness"] - cost))
+                state = rule.step(state, niche)
+            fallen[name] += bool((np.diff(heights) < -1e-12).any())
+    row("dynamics", ["runs with a fall"])
+    row("---", ["---"])
+    for name, number in fallen.items():
+        row(name, [f"{number} / {runs}"])
 
 
 def mutation_supply(quick: bool) -> None:
     size = 50
-    heading(f"Individuals against the tempered posterior by N U (N = {size}, N sd(log f) = 2)")
+    heading(f"Individuals against the tempered posterior by N U (N = {size}, 16 genotypes, "
+            f"prior to posterior {APART['rugged']} and {APART['additive']})")  # fmt: skip
     row("N U", ["landscape", "TV", "error", "effective nu / nu", "re-tempered TV",
                 "TV to quasispecies", "may stand in"])  # fmt: skip
     row("---", ["---"] * 7)
     weight = float((4 * BIAS * (1 - BIAS)).sum())
-    for supply in (0.03, 0.1, 0.3, 1.0, 3.0, 10.0) if quick else (0.01, 0.03, 0.1, 0.3, 1, 3, 10):
-        for name, genome, niche in landscapes(size, 2.0):
+    for supply in (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0):
+        for name, table in tables().items():
+            genome, niche = looked_up(strength(table, Drift(size).nu, APART[name]) * table)
             rate = supply / size / weight
-            # A fixed budget of individuals' generations: rare mutation needs long runs.
-            replicates = int(min(2000, max(100, (2e5 if quick else 6e5) * rate * 10)))
+            # Rare mutation needs long runs: fewer replicates there.
+            replicates = int(min(1000, (100 if quick else 400) * max(1, supply / 0.02)))
             result = correspondence(
                 genome, niche, population_size=size, mutation_rate=rate,
                 replicates=replicates, seed=1,
@@ -166,22 +238,38 @@ def mutation_supply(quick: bool) -> None:
 
 
 def strategy_noise() -> None:
-    heading("Evolution strategies: relative root mean square error of the gradient (d = 6)")
+    heading("Evolution strategies: relative root mean square error of the gradient (theory)")
     row("mutants", ["raw", "less the mean fitness"])
     row("---", ["---"] * 2)
-    scale, mean = 0.3, torch.zeros(6)
-    niche = Niche(torch.full((6,), 0.5))
-    truth = torch.full((6,), 0.5)
+    size, scale, offset = 6, 0.3, 1.0
+    truth = torch.full((size,), 0.5)
+    niche, mean = Niche(truth), torch.zeros(size)
+    slope = float(truth.square().sum())
+    top = -0.5 * slope - offset
+
+    def expected(height: float, count: int) -> float:
+        """Of f = height + scale slope . e - (scale |e|)^2 / 2, by the moments of |e|^2."""
+        two, three = size * (size + 2), size * (size + 2) * (size + 4)
+        second = height**2 * size + scale**2 * slope * (size + 2)
+        second += scale**4 * three / 4 - height * scale**2 * two
+        return math.sqrt((second / scale**2 - slope) / count / slope)
+
     generator = torch.Generator().manual_seed(0)
     for count in (100, 1000, 10_000, 100_000):
         errors: dict[bool, list[float]] = {False: [], True: []}
-        for _ in range(max(4, 40_000 // count)):
-            mutants = mean + scale * torch.randn(count, 6, generator=generator)
-            height = niche.log_fitness(mutants[:, None]) - 2.0
+        for _ in range(max(20, 100_000 // count)):
+            mutants = mean + scale * torch.randn(count, size, generator=generator)
+            height = niche.log_fitness(mutants[:, None]) - offset
             for baseline, values in errors.items():
                 estimate = score_gradient(mutants, height, mean, scale, baseline)
-                values.append(float(((estimate - truth) ** 2).sum() / (truth**2).sum()))
-        row(str(count), [math.sqrt(np.mean(errors[baseline])) for baseline in (False, True)], ".3f")
+                values.append(float((estimate - truth).square().sum() / slope))
+        cells = []
+        for baseline, values in errors.items():
+            square, count_of = float(np.mean(values)), len(values) ** 0.5
+            error = np.std(values, ddof=1) / count_of / 2 / square**0.5
+            theory = expected(0.5 * scale**2 * size if baseline else top, count)
+            cells.append(f"{square**0.5:.4f} ± {error:.4f} ({theory:.4f})")
+        row(str(count), cells)
 
 
 def linkage(quick: bool) -> None:
@@ -247,6 +335,18 @@ def linkage(quick: bool) -> None:
         rmse = [float(((logit.sigmoid() - other.sigmoid()) ** 2).mean().sqrt())
                 for other in (flow, elbo)]  # fmt: skip
         row(str(generations), [*cells, f"{np.mean(gaps):.4f}", *(f"{v:.4f}" for v in rmse)])
+    heading("The same loci at rest: linkage equilibrium with relaxation to the prior at rate rho")
+    rates = [0.5, 0.2, 0.05, 0.01]
+    row("rho", rates, "g")
+    row("---", ["---"] * len(rates))
+    cells = []
+    for rate in rates:
+        logit = torch.zeros(loci)
+        for _ in range(int(20 / rate)):
+            after = (product((1 - rate) * logit).log() + rate * total).softmax(0) @ nodes
+            logit = after.logit()
+        cells.append(float((logit.sigmoid() - elbo.sigmoid()).square().mean().sqrt()))
+    row("allele frequencies, RMSE to the ELBO optimum", cells, ".4f")
 
 
 def main() -> None:
@@ -260,6 +360,8 @@ def main() -> None:
     lande_against_elbo()
     normal_closure()
     diffusion()
+    burn_in()
+    monotone()
     strategy_noise()
     linkage(quick)
     mutation_supply(quick)

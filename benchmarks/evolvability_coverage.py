@@ -1,6 +1,9 @@
 """Coverage of evolvability: fits to simulated cohorts whose map is known.
 
-    python benchmarks/evolvability_coverage.py --formalization generative --cohorts 40
+    python benchmarks/evolvability_coverage.py --formalization generative --cohorts 40 --out FILE
+
+With `--out` every cohort is appended to a CSV as it finishes, and those already there are not fitted
+again: a run that was stopped goes on. `--cohorts 0` prints the table of what is there.
 
 Truths are drawn from the formalization's own prior, so the posterior is meant to cover. For the
 draws of the guide and for Hamiltonian chains it prints, metric by metric, the mean truth and
@@ -78,8 +81,8 @@ def one(
     return rows
 
 
-def table(rows: list[dict[str, object]]) -> pd.DataFrame:
-    frame = pd.DataFrame(rows)
+def table(frame: pd.DataFrame) -> pd.DataFrame:
+    frame = frame.copy()
     frame["covered"] = (frame["low"] <= frame["truth"]) & (frame["truth"] <= frame["high"])
     frame["z"] = (frame["truth"] - frame["mean"]) / frame["sd"].clip(lower=1e-12)
     groups = frame.groupby(["metric", "draws"], sort=False)
@@ -100,18 +103,23 @@ def main() -> None:
     parser.add_argument("--loci", type=int, default=50)
     parser.add_argument("--traits", type=int, default=6)
     parser.add_argument("--draws", type=int, default=100)
-    parser.add_argument("--out", type=Path, help="CSV of all cohorts, written as they finish")
+    parser.add_argument("--out", type=Path, help="CSV that cohorts are appended to as they finish")
     options = parser.parse_args()
     torch.set_num_threads(1)
     sizes = {name: getattr(options, name) for name in ("individuals", "loci", "traits")}
-    rows: list[dict[str, object]] = []
-    start = time.process_time()
-    for seed in range(options.first, options.first + options.cohorts):
-        rows += one(options.formalization, seed, sizes, options.draws)
+    seeds = set(range(options.first, options.first + options.cohorts))
+    kept: list[pd.DataFrame] = []
+    if options.out and options.out.exists():
+        kept.append(pd.read_csv(options.out))
+        seeds -= set(kept[0]["seed"])
+    for seed in sorted(seeds):
+        start = time.process_time()
+        new = pd.DataFrame(one(options.formalization, seed, sizes, options.draws))
+        kept.append(new)
         if options.out:
-            pd.DataFrame(rows).to_csv(options.out, index=False)
+            new.to_csv(options.out, mode="a", header=not options.out.exists(), index=False)
         print(f"seed {seed}: {time.process_time() - start:.0f} CPU-s", flush=True)
-    print(table(rows).to_string(float_format="{:.3f}".format))
+    print(table(pd.concat(kept)).to_string(float_format="{:.3f}".format))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import math
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -34,8 +34,7 @@ from genomic_code.inference.laws import (
     total_variation,
 )
 from genomic_code.inference.niche import Selection
-from genomic_code.inference.plots_style import BLUE, ORANGE, axes_for, legend, titled
-from genomic_code.inference.regime import Regime
+from genomic_code.inference.regime import RARE, Regime
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,19 +77,31 @@ class Correspondence:
     its standard error."""
 
     @property
+    def decided(self) -> bool:
+        """Whether the Monte-Carlo error is small enough to tell."""
+        return self.error <= self.tolerance
+
+    @property
     def allowed(self) -> bool:
         """Whether the posterior may stand in for this population."""
-        return self.distance <= self.tolerance + 2 * self.error
+        return self.decided and self.distance <= self.tolerance + self.error
 
     @property
     def verdict(self) -> str:
         """One plain sentence."""
-        measured = f"{self.metric} {self.distance:.3f} (Monte-Carlo error {self.error:.3f})"
-        if self.allowed:
+        measured = (
+            f"{self.metric} {self.distance:.3f} (Monte-Carlo error {self.error:.3f}, tolerance "
+            f"{self.tolerance:g}), {self.regime}"
+        )
+        if not self.decided:
             return (
-                f"The posterior may stand in for evolution here: {measured}, {self.regime}; "
-                f"{self.regime.expectation}."
+                f"Whether the posterior may stand in for evolution cannot be told here: {measured};"
+                " take more replicates or a longer sampling."
             )
+        if self.allowed:
+            rare = self.regime.mutation_supply <= RARE
+            reason = self.regime.expectation if rare else "mutants segregate, but it hardly shows"
+            return f"The posterior may stand in for evolution here: {measured}; {reason}."
         remedy = ""
         if self.effective_nu / self.nu < 0.95:
             remedy = (
@@ -100,7 +111,7 @@ class Correspondence:
         if self.quasispecies < min(self.distance, self.tolerance):
             remedy += f" The replicator-mutator comes to {self.quasispecies:.3f}."
         return (
-            f"The posterior must not stand in for evolution here: {measured}, {self.regime}; "
+            f"The posterior must not stand in for evolution here: {measured}; "
             f"{self.regime.expectation}.{remedy}"
         )
 
@@ -109,17 +120,20 @@ class Correspondence:
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Expected log fitness of inference and of evolution over the generations."""
+        from genomic_code.inference.plots_style import BLUE, ORANGE, axes_for, legend, titled
+
         ax = axes_for(ax)
         path = self.trajectory
         time, mean, error = path["generation"], path["evolution"], path["evolution_error"]
-        ax.plot(time, mean, color=BLUE, lw=1.2, label="evolution: populations, ± 2 s.e.")
-        ax.fill_between(time, mean - 2 * error, mean + 2 * error, color=BLUE, alpha=0.25, lw=0)
-        dashed: dict[str, Any] = {"ls": "--", "color": ORANGE, "lw": 1.4}
+        low, high = mean - 2 * error, mean + 2 * error
+        ax.plot(time, mean, color=BLUE, lw=1.2, label="evolution: individuals (± 2 s.e.)")
+        ax.fill_between(time, low, high, color=BLUE, alpha=0.2, lw=0)
         if np.isfinite(path["inference"]).all():
-            ax.plot(time, path["inference"], label="inference: free fitness rising", **dashed)
+            label = "inference: fixation chain to the posterior"
+            ax.plot(time, path["inference"], "--", color=ORANGE, label=label)
         else:
             height = float(self.laws.attrs["log_fitness"])
-            ax.axhline(height, label="inference: posterior", **dashed)
+            ax.axhline(height, ls="--", color=ORANGE, label="inference: posterior")
         ax.set(xlabel="generation", ylabel="expected log fitness (nats)")
         titled(ax, textwrap.fill(str(self.regime), 52))
         legend(ax)

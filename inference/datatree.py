@@ -31,18 +31,17 @@ def to_datatree(fit: Fit, draws: int = 200) -> xr.DataTree:
     * `observed_data`: `phenotype`. `constant_data`: genotype, environment, error, training rows
       and the standardisation. `fit_history`: one-draw ELBO at each step.
     """
-    flat = fit.flat_draws(draws)
     groups: dict[str, dict[str, Any]] = {
         "posterior": {},
         "posterior_predictive": {"phenotype": predictive(fit, draws)},
         "log_likelihood": {"phenotype": log_likelihood(fit, draws)},
-        "sample_stats": log_densities(fit, flat),
+        "sample_stats": log_densities(fit, draws),
         "observed_data": {"phenotype": fit.cohort.phenotype.values},
     }
     dims: dict[str, list[str]] = {"phenotype": ["individual", "trait"]}
     left_out = []
     known = {site.name: site for site in fit.flat.sites}
-    for name, values in posterior(fit, flat, known).items():
+    for name, values in posterior(fit, draws).items():
         if values is None:
             left_out.append(name)
             continue
@@ -76,24 +75,23 @@ def to_datatree(fit: Fit, draws: int = 200) -> xr.DataTree:
     return tree
 
 
-def posterior(fit: Fit, flat: Tensor, known: dict[str, Any]) -> dict[str, Tensor | None]:
+def posterior(fit: Fit, draws: int) -> dict[str, Tensor | None]:
     """Draws `(S, ...)` of weights and noise parameters by name; None where they are too large."""
-    draws = len(flat)
-    shape = fit.shape
+
+    def composed(flat: Tensor, number: int) -> dict[str, Tensor]:
+        weights, noise = compose(fit.formalization, fit.sites(flat, fit.seed + number), fit.shape)
+        return {**weights, **noise}
+
     with torch.no_grad():
-        one = compose(fit.formalization, fit.sites(flat[:1], fit.seed), shape)
-        example = {**one[0], **one[1]}
-        large = {name for name, value in example.items() if value.numel() * draws > LARGEST}
-        parts: dict[str, list[Tensor]] = {name: [] for name in example}
-        size = max(1, LARGEST // max(value.numel() for value in example.values()))
-        for number, part in enumerate(flat.split(size)):
-            if large == set(example):
-                break
-            weights, noise = compose(fit.formalization, fit.sites(part, fit.seed + number), shape)
-            for name, value in {**weights, **noise}.items():
-                if name not in large:
-                    parts[name].append(value.expand(len(part), *example[name].shape[1:]))
-    return {name: None if name in large else torch.cat(parts[name]) for name in example}
+        example = composed(fit.flat_draws(1), 0)
+        small = {name for name, value in example.items() if value.numel() * draws <= LARGEST}
+        parts: dict[str, list[Tensor]] = {name: [] for name in small}
+        size = LARGEST // max(value.numel() for value in example.values())
+        for number, part in enumerate(fit.flat_parts(draws if small else 0, size)):
+            values = composed(part, number)
+            for name in small:
+                parts[name].append(values[name].expand(len(part), *example[name].shape[1:]))
+    return {name: torch.cat(parts[name]) if name in small else None for name in example}
 
 
 def predictive(fit: Fit, draws: int) -> NDArray[np.float32]:
@@ -117,13 +115,14 @@ def log_likelihood(fit: Fit, draws: int) -> NDArray[np.float64]:
     return torch.cat(parts).numpy()[None]
 
 
-def log_densities(fit: Fit, flat: Tensor) -> dict[str, NDArray[np.float64]]:
-    """`log_p` and `log_q` `(1, S)` of flat draws."""
-    size = max(1, LARGEST // max(fit.flat.dim, fit.data.observed.numel()))
+def log_densities(fit: Fit, draws: int) -> dict[str, NDArray[np.float64]]:
+    """`log_p` and `log_q` `(1, S)` of the draws."""
+    log_p, log_q = [], []
     with torch.no_grad():
-        log_p = torch.cat([fit.flat.log_joint(part, fit.data) for part in flat.split(size)])
-        log_q = fit.guide.log_density(fit.parameters, flat)
-    return {"log_p": log_p.double().numpy()[None], "log_q": log_q.double().numpy()[None]}
+        for part in fit.flat_parts(draws, LARGEST // max(fit.flat.dim, fit.data.observed.numel())):
+            log_p.append(fit.flat.log_joint(part, fit.data).double())
+            log_q.append(fit.guide.log_density(fit.parameters, part).double())
+    return {"log_p": torch.cat(log_p).numpy()[None], "log_q": torch.cat(log_q).numpy()[None]}
 
 
 def constants(fit: Fit) -> xr.Dataset:

@@ -65,7 +65,16 @@ class EvolvabilityComparison:
         frame = self.frame
         shown = [name for name in HEADLINES if name in frame.index.get_level_values("metric")]
         table = frame.loc[shown].to_string(float_format="{:.3f}".format, na_rep="")
-        return f"{table}\n\n{self.probability:.0%} intervals; differences from {self.reference}"
+        notes = [f"{self.probability:.0%} intervals; differences from {self.reference}"]
+        for name, tree in self.trees.items():
+            if "subspace_dimensions" in tree.attrs:
+                notes.append(
+                    f"{name}: c, a, i in the {tree.attrs['subspace_dimensions']} dimensions of G "
+                    f"above epsilon={tree.attrs['epsilon']:g} of the largest"
+                )
+            if "warning" in tree.attrs:
+                notes.append(f"{name}: {tree.attrs['warning']}")
+        return "\n".join([table, "", *notes])
 
     def plot(self, metrics: Sequence[str] = HEADLINES, axes: Any = None) -> Any:
         """Draw mean and interval of every hypothesis, one panel a metric; returns the axes.

@@ -4,6 +4,7 @@ The model runs once under a trace to find its sites, supports and shapes. The lo
 function `(..., P) -> (...)` that any engine may differentiate, batch or capture.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -12,9 +13,9 @@ import pyro
 import torch
 from pyro import poutine
 from torch import Tensor
-from torch.distributions import Transform, constraints
+from torch.distributions import Transform, biject_to, constraints
 
-from genomic_code.inference.coordinates import unconstrained
+from genomic_code.inference.coordinates import HalfCauchyQuantile, unconstrained
 from genomic_code.spec.protocols import Data, Formalization, Shape, Weights
 
 __all__ = ["FlatModel", "Site", "unvalidated"]
@@ -38,6 +39,11 @@ class Site(NamedTuple):
     real: bool
     """Whether the values are real numbers, so that the transform is the identity."""
     prior: torch.distributions.Distribution
+
+    @property
+    def quantile(self) -> bool:
+        """Whether the unconstrained values are standard normal under the prior."""
+        return isinstance(self.transform, HalfCauchyQuantile)
 
 
 @contextmanager
@@ -93,7 +99,8 @@ class FlatModel:
                     f"formalization must have continuous latent sites, got the discrete {name!r}; "
                     "marginalise it"
                 )
-            transform = unconstrained(node["fn"])
+            plain = isinstance(node["scale"], float) and node["scale"] == 1.0
+            transform = unconstrained(node["fn"]) if plain else biject_to(node["fn"].support)
             shape_free = transform.inverse_shape(node["value"].shape)
             start, stop = stop, stop + shape_free.numel()
             infer = node["infer"]
@@ -109,37 +116,53 @@ class FlatModel:
             names = [site.name for site in self.sites]
             raise ValueError(f"given must name sites of the model {names}, got {unknown[0]!r}")
 
+    def values(self, flat: Tensor) -> Iterator[tuple[Site, Tensor, Tensor]]:
+        """Every site with its unconstrained and its constrained value."""
+        for site in self.sites:
+            free = flat[..., site.start : site.stop].reshape(flat.shape[:-1] + site.free_shape)
+            yield site, free, site.transform(free)
+
     def unpack(self, flat: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """Constrained values by site, and the log determinant `(...)` of the transforms."""
-        lead = flat.shape[:-1]
-        values, log_det = {}, flat.new_zeros(lead)
-        for site in self.sites:
-            free = flat[..., site.start : site.stop].reshape(lead + site.free_shape)
-            values[site.name] = value = site.transform(free)
-            if site.real:
-                continue
-            change = site.transform.log_abs_det_jacobian(free, value)
-            log_det = log_det + change.reshape(*lead, -1).sum(-1)
-        return values | self.given, log_det
+        values, log_det = dict(self.given), flat.new_zeros(flat.shape[:-1])
+        for site, free, value in self.values(flat):
+            values[site.name] = value
+            if not site.real:
+                change = site.transform.log_abs_det_jacobian(free, value)
+                log_det = log_det + total(change, flat)
+        return values, log_det
 
     def log_joint(self, flat: Tensor, data: Data) -> Tensor:
         """`log p(phenotype, sites) + log |d sites / d flat|`, shape `(...)`, in nats."""
-        values, total = self.unpack(flat)
+        values, joint = dict(self.given), flat.new_zeros(flat.shape[:-1])
+        counted = set(self.given)
+        for site, free, value in self.values(flat):
+            values[site.name] = value
+            if site.quantile:  # its prior and the determinant together are standard normal
+                counted.add(site.name)
+                joint = joint + total(-0.5 * free.square() - 0.5 * math.log(2 * math.pi), flat)
+            elif not site.real:
+                change = site.transform.log_abs_det_jacobian(free, value)
+                joint = joint + total(change, flat)
         with unvalidated():
             model = poutine.condition(self.formalization, data=values)
             trace = poutine.trace(model).get_trace(data)
             nodes: dict[str, Any] = dict(trace.nodes)
             for name, node in nodes.items():
-                if node["type"] != "sample" or subsample(node) or name in self.given:
+                if node["type"] != "sample" or subsample(node) or name in counted:
                     continue
                 log_prob = node["fn"].log_prob(node["value"])
                 if not isinstance(node["scale"], float) or node["scale"] != 1.0:
                     log_prob = log_prob * node["scale"]
                 plates = max([-frame.dim for frame in node["cond_indep_stack"]], default=0)
-                total = (
-                    total + log_prob.sum(tuple(range(-plates, 0))) if plates else (total + log_prob)
-                )
-        return total
+                own = log_prob.sum(tuple(range(-plates, 0))) if plates else log_prob
+                joint = joint + own
+        return joint
+
+
+def total(change: Tensor, flat: Tensor) -> Tensor:
+    """Sum over all but the batch dimensions of the flat vector."""
+    return change.reshape(*flat.shape[:-1], -1).sum(-1)
 
 
 def compose(

@@ -53,6 +53,14 @@ def log_fitness(genome: Genome, genomes: Tensor, niche: Selection) -> Tensor:
     return values
 
 
+def check_free(niche: Selection) -> None:
+    """Refuse a niche that imposes alleles on a genome that is itself what evolves."""
+    if niche.genotype is not None:
+        raise ValueError(
+            f"niche {niche.name!r} must not impose a genotype: the genome is what evolves here"
+        )
+
+
 @dataclass(frozen=True)
 class TraitGenome:
     """Quantitative genetics without loci: the genome is the vector of breeding values itself."""
@@ -68,7 +76,12 @@ class TraitGenome:
         return -(0.5 * (genomes / self.scale).square() + constant).sum(-1)
 
     def traits(self, genomes: Tensor, niche: Selection) -> Tensor:
-        """The genomes, the same in every condition: `(..., M, T)`."""
+        """The genomes, the same in every condition: `(..., M, T)`.
+
+        Raises:
+            ValueError: The niche imposes a genotype.
+        """
+        check_free(niche)
         lead = genomes.shape[:-1]
         return genomes[..., None, :].expand(*lead, niche.conditions, genomes.shape[-1])
 
@@ -122,7 +135,18 @@ class AlleleGenome:
         return torch.where(genomes > 0.5, bias.log(), (-bias).log1p()).sum(-1)
 
     def traits(self, genomes: Tensor, niche: Selection) -> Tensor:
-        """Develop alleles `(..., L)` into traits `(..., M, T)`."""
+        """Develop alleles `(..., L)` into traits `(..., M, T)`.
+
+        Raises:
+            ValueError: The niche imposes a genotype, or has other environments than the weights.
+        """
+        check_free(niche)
+        effect = self.weights.get("environment_effect")
+        given = niche.environment.shape[1]
+        if effect is not None and effect.shape[-2] != given:
+            raise ValueError(
+                f"niche must have {effect.shape[-2]} environments as the weights have, got {given}"
+            )
         lead = genomes.shape[:-1]
         rows = self.standardized(genomes.reshape(-1, self.loci))
         surroundings = niche.environment[:, None, :].expand(-1, len(rows), -1)

@@ -21,8 +21,8 @@ class Guide(Protocol):
 
     name: ClassVar[str]
 
-    def start(self, location: Tensor, scale: float = 0.05) -> Tensor:
-        """Parameters around locations `(..., P)`."""
+    def start(self, location: Tensor, scale: float | Tensor = 0.05) -> Tensor:
+        """Parameters around locations `(..., P)`, of standard deviations `(P,)` or one for all."""
         ...
 
     def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
@@ -39,9 +39,9 @@ class MeanField:
 
     name: ClassVar[str] = "meanfield"
 
-    def start(self, location: Tensor, scale: float = 0.05) -> Tensor:
+    def start(self, location: Tensor, scale: float | Tensor = 0.05) -> Tensor:
         """Parameters `(..., 2P)` around locations `(..., P)`."""
-        return torch.cat([location, torch.full_like(location, math.log(scale))], -1)
+        return torch.cat([location, torch.as_tensor(scale).log().expand_as(location)], -1)
 
     def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
         """Reparameterised draws of standard normal `noise` `(..., P)`."""
@@ -74,10 +74,10 @@ class TraitBlocks:
     loci: int
     traits: int
 
-    def start(self, location: Tensor, scale: float = 0.05) -> Tensor:
+    def start(self, location: Tensor, scale: float | Tensor = 0.05) -> Tensor:
         """Parameters around locations `(..., P)`, without correlation."""
         mixing = location.new_zeros(*location.shape[:-1], self.loci * self.traits**2)
-        return torch.cat([location, torch.full_like(location, math.log(scale)), mixing], -1)
+        return torch.cat([location, torch.as_tensor(scale).log().expand_as(location), mixing], -1)
 
     def split(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Locations and log scales `(..., P)`, and the matrices A `(..., r, T, T)`."""

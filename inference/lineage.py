@@ -1,10 +1,10 @@
 """Lineage: what happened to a genome in its niches, generation by generation."""
 
-import itertools
 import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,6 @@ from genomic_code.inference.flat import blank
 from genomic_code.inference.genome import WeightGenome
 from genomic_code.inference.identity import formalization_from_json, formalization_to_json
 from genomic_code.inference.niche import Niche
-from genomic_code.inference.plots_style import CYCLE, axes_for
 from genomic_code.spec.protocols import Data, Formalization, Weights
 
 if TYPE_CHECKING:
@@ -52,6 +51,18 @@ DIMENSIONS: dict[str, tuple[str, ...]] = {
 | M | covariance of the trait effects of mutation, per unit of mutation |
 | location, scale | q of the unconstrained genome: mean and standard deviation |
 """
+
+UNITS = {
+    "expected_log_fitness": "nats",
+    "log_mean_fitness": "nats",
+    "information": "bits",
+    "free_fitness": "nats",
+    "mean_trait": "standard units",
+    "G": "squared standard units",
+    "M": "squared standard units",
+}
+SWITCHES = 40
+"""Most switches of the niche that a figure marks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,26 +246,35 @@ class Lineage:
     def plot(self, variable: str = "expected_log_fitness", ax: "Axes | None" = None) -> "Axes":
         """Draw one variable over the generations; returns the axes.
 
-        Matrices are shown by their trace, vectors component by component.
+        Matrices are shown by their trace, vectors component by component; dotted lines are switches
+        of the niche.
+
+        Raises:
+            ValueError: The lineage has no such variable.
         """
-        if variable not in self.dataset:
-            raise ValueError(
-                f"variable must be one of {', '.join(map(str, self.dataset.data_vars))}, "
-                f"got {variable!r}"
-            )
+        from genomic_code.inference.plots_style import CYCLE, GREY, axes_for, legend
+
+        known = [str(name) for name in self.dataset.data_vars if name != "niche"]
+        if variable not in known:
+            raise ValueError(f"variable must be one of {', '.join(known)}, got {variable!r}")
         ax = axes_for(ax)
         values = self.dataset[variable].values
-        if variable in ("G", "M", "covariance"):
-            values = np.trace(values, axis1=1, axis2=2)
-        columns = values.reshape(len(self), -1)
-        for colour, column in zip(itertools.cycle(CYCLE), columns.T, strict=False):
-            ax.plot(self.dataset["generation"], column, color=colour, lw=1.2)
-        ax.set_xlabel("generation")
-        units = {"information": " (bits)"} | dict.fromkeys(
-            ("free_fitness", "expected_log_fitness", "log_mean_fitness"), " (nats)"
-        )
         trace = "trace of " if variable in ("G", "M", "covariance") else ""
-        ax.set_ylabel(trace + variable.replace("_", " ") + units.get(variable, ""))
+        if trace:
+            values = np.trace(values, axis1=1, axis2=2)
+        curves = values.reshape(len(self), -1).T
+        for number, (curve, colour) in enumerate(zip(curves, cycle(CYCLE), strict=False)):
+            ax.plot(self.dataset["generation"], curve, color=colour, lw=1.2, label=f"{number + 1}")
+        if 1 < len(curves) <= len(CYCLE):
+            legend(ax, title=DIMENSIONS[variable][-1], title_fontsize=7)
+        niche = self.dataset["niche"].values
+        switches = np.flatnonzero(niche[1:] != niche[:-1]) + 1
+        for switch in switches if len(switches) <= SWITCHES else []:
+            ax.axvline(float(self.dataset["generation"][switch]), color=GREY, lw=0.8, ls=":")
+        ax.set_xlabel("generation" + (" (dotted: switch of niche)" if len(switches) else ""))
+        unit = UNITS.get(variable)
+        name = variable.replace("_", " ")
+        ax.set_ylabel(trace + name + (f" ({unit})" if unit else ""))
         return ax
 
 

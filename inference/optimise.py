@@ -18,6 +18,7 @@ from genomic_code.inference.engine import (
 )
 from genomic_code.inference.flat import FlatModel
 from genomic_code.inference.guides import Guide
+from genomic_code.inference.starts import start_scale
 from genomic_code.spec.protocols import Data
 from genomic_code.spec.validate import one_of
 
@@ -25,6 +26,11 @@ __all__ = ["DivergenceError", "Optimum", "Settings", "optimise"]
 
 SCREENING_DRAWS = 20
 """Draws for the ELBO by which restarts are ranked; they differ by tens of nats."""
+
+PAIRED = 2**18
+"""Longest flat vector whose refinement takes antithetic pairs of draws."""
+DRAWN = 2**26
+"""Numbers drawn for a final ELBO at most; its error is small where there are many weights."""
 
 
 class DivergenceError(RuntimeError):
@@ -48,7 +54,7 @@ class Settings:
     rate: float = 0.06
     """First step size, on the scale of the unconstrained weights."""
     elbo_draws: int = 200
-    """Draws for the final ELBO."""
+    """Draws for the final ELBO; fewer where the weights are very many."""
     backend: str = "traced"
     """`traced` records the step once; `eager` runs Pyro at each step."""
 
@@ -95,7 +101,8 @@ def optimise(
     """
     step = make_step(flat, guide)
     folds, restarts = location.shape[:2]
-    state = State.start(guide.start(location))
+    cells = int(data.observed.sum((-1, -2)).max())
+    state = State.start(guide.start(location, start_scale(flat, cells)))
 
     def recorded(draws: int) -> Step:
         noise = torch.randn(draws, *state.parameters.shape[:2], flat.dim, generator=generator)
@@ -113,20 +120,22 @@ def optimise(
         best = choose(score, flat.formalization.name)[:, None]
         state = State.start(state.parameters.take_along_dim(best[..., None], 1))
         histories.append(history.take_along_dim(best[None], 2))
-    refine = recorded(2)
-    tolerance = settings.tolerance * (int(data.observed.sum((-1, -2)).max()) + flat.dim)
+    pairs = int(flat.dim <= PAIRED)
+    refine = recorded(1 + pairs)
+    draws = max(SCREENING_DRAWS, min(settings.elbo_draws, DRAWN // flat.dim))
+    tolerance = settings.tolerance * (cells + flat.dim)
     before = torch.full((folds, 1), -torch.inf, dtype=torch.float64)
     converged = False
     for cycle in range(settings.cycles):
         rate = settings.rate if cycle == 0 else settings.rate / 2
         if cycle:
             bar.total = (bar.total or 0) + settings.steps
-        state, history = run(refine, state, data, settings.steps, rate, 1, flat.dim, generator, bar)
+        state, history = run(
+            refine, state, data, settings.steps, rate, pairs, flat.dim, generator, bar
+        )
         state = State.start(state.parameters)
         histories.append(history)
-        elbo, error = estimate_elbo(
-            flat, guide, state.parameters, data, settings.elbo_draws, generator
-        )
+        elbo, error = estimate_elbo(flat, guide, state.parameters, data, draws, generator)
         if not torch.isfinite(elbo).all():
             raise DivergenceError(
                 f"{flat.formalization.name}: the ELBO became {float(elbo.min())}; lower "

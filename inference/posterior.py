@@ -22,6 +22,8 @@ __all__ = ["Draws", "Fit"]
 
 CHUNK = 2**25
 """Numbers that one batch of draws may hold."""
+DRAWN = 2**27
+"""Numbers drawn at most for a held-out score."""
 
 
 class Draws(NamedTuple):
@@ -79,10 +81,19 @@ class Fit:
 
     def flat_draws(self, draws: int, seed: int | None = None) -> Tensor:
         """Draws `(S, P)` from the guide, in antithetic pairs: means converge much faster."""
+        return torch.cat(list(self.flat_parts(draws, draws, seed)))
+
+    def flat_parts(self, draws: int, size: int, seed: int | None = None) -> Iterator[Tensor]:
+        """The same draws, at most `size` (made even) at a time."""
         generator = torch.Generator().manual_seed(self.seed + 1 if seed is None else seed)
-        half = torch.randn((draws + 1) // 2, self.flat.dim, generator=generator)
-        noise = torch.stack([half, -half], 1).flatten(0, 1)[:draws]
-        return self.guide.sample(self.parameters, noise)
+        pairs = max(1, size // 2)
+        for first in range(0, draws, 2 * pairs):
+            number = min(2 * pairs, draws - first)
+            half = torch.stack(
+                [torch.randn(self.flat.dim, generator=generator) for _ in range(0, number, 2)]
+            )
+            noise = torch.stack([half, -half], 1).flatten(0, 1)[:number]
+            yield self.guide.sample(self.parameters, noise)
 
     def sites(self, flat: Tensor, seed: int = 0) -> dict[str, Tensor]:
         """Site values `(S, ...)` of flat draws `(S, P)`, over loci whatever the basis."""
@@ -121,8 +132,7 @@ class Fit:
         largest = max(self.flat.dim, shape.individuals * shape.traits)
         if not own and self.basis is not None:
             largest = max(largest, self.shape.loci * shape.traits)
-        flat = self.flat_draws(draws, seed)
-        for number, part in enumerate(flat.split(max(1, CHUNK // largest))):
+        for number, part in enumerate(self.flat_parts(draws, CHUNK // largest, seed)):
             with torch.no_grad(), unvalidated():
                 values = self.flat.unpack(part)[0] if own else self.sites(part, number)
                 weights, parameters = compose(self.formalization, values, shape)
@@ -182,11 +192,13 @@ class Fit:
         values = self.checked(total - math.log(draws), target.phenotype.values)
         return xr.DataArray(values, labels, dims)
 
-    def held_out(self, draws: int = 400) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def held_out(self, draws: int | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Log predictive density and predictive mean `(n, T)` of the individuals not fitted.
 
-        Units as in `log_predictive` and `predict`.
+        Units as in `log_predictive` and `predict`. By default 400 draws, and fewer, though 100 at
+        least, where the weights are very many.
         """
+        draws = draws or max(100, min(400, DRAWN // self.flat.dim))
         rows = ~self.training
         phenotype = self.standard_phenotype(self.cohort)[torch.from_numpy(rows)]
         density = torch.full(phenotype.shape, -torch.inf, dtype=torch.float64)

@@ -73,10 +73,21 @@ def sizes(niche: Selection) -> tuple[int, int, int, int | None]:
 
 
 def as_schedule(niches: Selection | Sequence[Selection] | Schedule) -> Schedule:
-    """A schedule as given; a niche stays for ever; a sequence alternates every generation."""
+    """A schedule as given; a niche stays for ever; a sequence alternates every generation.
+
+    Raises:
+        ValueError: It is none of these.
+    """
     if isinstance(niches, Schedule):
         return niches
-    return Schedule(tuple(niches) if isinstance(niches, Sequence) else (niches,))
+    listed = tuple(niches) if isinstance(niches, Sequence) else (niches,)
+    for niche in listed:
+        if not hasattr(niche, "log_fitness"):
+            raise ValueError(
+                "niches must be a Niche, a sequence of them or a Schedule, got "
+                f"{type(niche).__name__}; for a target write Niche(target)"
+            )
+    return Schedule(listed)
 
 
 def modular_targets(modules: int, traits: int, size: float = 1.0) -> Tensor:

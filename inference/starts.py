@@ -14,12 +14,15 @@ from torch import Tensor
 from genomic_code.inference.flat import FlatModel, Site, compose
 from genomic_code.spec.protocols import Data
 
-__all__ = ["is_random", "starts"]
+__all__ = ["is_random", "start_scale", "starts"]
 
 BASELINE = ("mean", "environment_effect")
 """Sites shared by all formalizations, which start at zero."""
 SPREAD_HIDDEN, SPREAD_OUTPUT = 0.4, 0.1
 """Standard deviation of the random starts of hidden weights, and of weights onto traits."""
+
+NARROW, WIDE = 0.05, 0.3
+"""Standard deviations of the guide at the start."""
 
 
 def is_random(site: Site) -> bool:
@@ -37,6 +40,7 @@ def starts(flat: FlatModel, data: Data, restarts: int, generator: torch.Generato
     effects = ridge(data)
     own = getattr(flat.formalization, "starts", None)
     out = torch.empty(restarts, flat.dim)
+    given: dict[str, Tensor] = {}
     for r in range(restarts):
         given = own(data, generator) if own else {}
         for site in flat.sites:
@@ -53,7 +57,20 @@ def starts(flat: FlatModel, data: Data, restarts: int, generator: torch.Generato
                 spread = SPREAD_OUTPUT if "trait" in site.dims else SPREAD_HIDDEN
                 value = value + spread * torch.randn(site.free_shape, generator=generator)
             out[r, site.start : site.stop] = value.reshape(-1)
-    return rescale(flat, out, effects)
+    return out if "effects" in given else rescale(flat, out, effects)
+
+
+def start_scale(flat: FlatModel, cells: int) -> Tensor:
+    """Standard deviations `(P,)` at the start.
+
+    Where a site has more entries than there are observed cells, the data cannot narrow most of
+    them: they start closer to their prior, from which they will hardly move.
+    """
+    scale = torch.full((flat.dim,), NARROW)
+    for site in flat.sites:
+        if site.stop - site.start > cells:
+            scale[site.start : site.stop] = WIDE
+    return scale
 
 
 def rescale(flat: FlatModel, location: Tensor, effects: Tensor) -> Tensor:

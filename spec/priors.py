@@ -119,6 +119,21 @@ class Horseshoe:
         wide = shrink[lead] * local
         return weights * wide * torch.rsqrt(1 + wide.square() / slab[lead])
 
+    def sites(self, name: str, weights: Tensor) -> dict[str, Tensor]:
+        """Site values that make these weights `(..., M)`, with column scales at their medians."""
+        size = weights.abs()
+        most = 0.9 * math.sqrt(0.6 * self.slab)  # 0.6 slab: median of the squared slab width
+        within = size.clamp_max(most)
+        wide = within * torch.rsqrt(1 - within.square() / (0.6 * self.slab))
+        local = torch.where(size > 0, wide / self.tau, 1.0)
+        column = weights.new_ones(weights.shape[-1])
+        return {
+            name: weights.sign() * torch.where(size > most, size / most, 1.0),
+            f"{name}_local": local,
+            f"{name}_global": self.tau * column,
+            f"{name}_slab": 0.6 * self.slab * column,
+        }
+
 
 def choose(prior: Mapping[str, Prior], name: str, default: Prior) -> Prior:
     """The user's prior for the weights called `name`, else the formalization's default."""

@@ -5,7 +5,7 @@ proportion to fitness), crossing over, mutation. Many independent replicate popu
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -120,15 +120,25 @@ class WrightFisher:
     def step(self, state: Haploids, niche: Selection) -> Haploids:
         """One generation: selection, recombination, mutation."""
         rng = np.random.default_rng((state.seed, state.generation))
-        fitness = self.log_fitness(state, niche)
-        row = np.arange(len(fitness))[:, None]
-        words = state.words[row, sample_parents(fitness, rng)]
-        if self.recombination:
-            other = state.words[row, sample_parents(fitness, rng)]
-            mask = crossover(fitness.shape, state.loci, self.recombination, rng)
-            words = other ^ ((words ^ other) & mask)
+        words = state.words.copy()
+        # The offspring of a clone are the clone: where mutation is rare, most populations are.
+        mixed = (words != words[:, :1]).any((1, 2))
+        if mixed.any():
+            words[mixed] = self.offspring(replace(state, words=words[mixed]), niche, rng)
         self.mutate(words, rng)
         return Haploids(words, state.loci, state.seed, state.generation + 1)
+
+    def offspring(self, state: Haploids, niche: Selection, rng: np.random.Generator) -> Words:
+        """Genomes `(R, P, W)` of the next generation before they mutate."""
+        fitness = self.log_fitness(state, niche)
+        row = np.arange(len(fitness))[:, None]
+        one = state.words[row, sample_parents(fitness, rng)]
+        if not self.recombination:
+            return one
+        other = state.words[row, sample_parents(fitness, rng)]
+        mask = crossover(fitness.shape, state.loci, self.recombination, rng)
+        mixed: Words = other ^ ((one ^ other) & mask)
+        return mixed
 
     def mutate(self, words: Words, rng: np.random.Generator) -> None:
         """Redraw alleles, in place, from the neutral equilibrium at rate `2 mutation_rate`."""

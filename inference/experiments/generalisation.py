@@ -25,9 +25,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from genomic_code.inference.evolve import evolve
-from genomic_code.inference.experiments.response import Response, pooled, respond
+from genomic_code.inference.experiments.response import Response, respond
 from genomic_code.inference.niche import Niche
-from genomic_code.inference.plots_style import CYCLE, axes_for, legend
 from genomic_code.inference.schedule import Schedule, modular_targets
 from genomic_code.spec.formalizations import Blueprint, Factor, Generative, Polygenic
 from genomic_code.spec.priors import Dense
@@ -64,13 +63,15 @@ def organisms(loci: int, traits: int, seed: int) -> dict[str, Organism]:
         "generative": Organism(Generative(latents=6, hidden=12), {}),
         "blueprint": Organism(direct, {"effects": own * dense}),
         "polygenic": Organism(Polygenic(), {"effects": dense, **scale}),
-        "blueprint, equal effects": Organism(direct, {"effects": own}),
+        CONTROL: Organism(direct, {"effects": own}),
         "factor": Organism(Factor(latents=6), {}),
         "polygenic, effects evolve": Organism(Polygenic(), {}),
     }
 
 
 ARMS = ("same family", "off family")
+CONTROL = "blueprint, equal effects"
+"""Mutates in all directions alike."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,14 +85,17 @@ class Generalisation:
     def frame(self) -> pd.DataFrame:
         """Means over seeds with standard deviations between seeds, a row an organism and arm.
 
-        Columns, each followed by its `_sd`: `half_time` (generations to half the distance),
-        `evolvability` (e_M towards the target over its mean), `distance` (squared, relative, at
-        the end), `canalisation` (mutational step needed for the same trace of M, end over start).
+        Columns, each followed by its `_sd`: `half_time` (generations to half the distance; runs
+        that do not come so near count whole), `fitness_half_time` (to half the squared distance,
+        that is half the lost log fitness), `evolvability` (e_M towards the target over its mean),
+        `distance` (squared, relative, at the end), `canalisation` (mutational step needed for the
+        same trace of M, end over start).
         """
         rows = []
         for (organism, arm), runs in self.responses.items():
             measures = {
                 "half_time": [run.half_time.mean() for run in runs],
+                "fitness_half_time": [run.fitness_half_time.mean() for run in runs],
                 "evolvability": [run.evolvability.mean() for run in runs],
                 "distance": [run.distance[-1].mean() for run in runs],
                 "canalisation": [(run.step[-1] / run.step[0]).mean() for run in runs],
@@ -103,30 +107,52 @@ class Generalisation:
             rows.append(row)
         return pd.DataFrame(rows).set_index(["organism", "arm"])
 
-    def speed(self, organism: str, reference: str, arm: str) -> tuple[float, float]:
+    def speed(
+        self,
+        organism: str,
+        reference: str,
+        arm: str,
+        measure: Literal["half_time", "fitness_half_time"] = "half_time",
+    ) -> tuple[float, float]:
         """Half-time of `reference` over that of `organism`: mean and sd over the paired seeds."""
-        ours, theirs = self.responses[organism, arm], self.responses[reference, arm]
-        ratios = [
-            b.half_time.mean() / a.half_time.mean() for a, b in zip(ours, theirs, strict=True)
-        ]
-        return float(np.mean(ratios)), float(np.std(ratios, ddof=1)) if len(ratios) > 1 else 0.0
+        ours, theirs = (
+            np.array([getattr(run, measure).mean() for run in self.responses[name, arm]])
+            for name in (organism, reference)
+        )
+        ratios = theirs / ours
+        return float(ratios.mean()), float(ratios.std(ddof=1)) if len(ratios) > 1 else 0.0
 
     def plot(self, ax: "Sequence[Axes] | None" = None) -> "Sequence[Axes]":
-        """Distance to the target over generations, an axes an arm; mean and sd over seeds."""
+        """Distance to the target over generations, an axes an arm; mean and sd over seeds.
+
+        The dotted line is half-way. Organisms whose effects evolve are drawn in full.
+        """
+        from genomic_code.inference.plots_style import CYCLE, GREY, axes_for, legend, titled
+
+        own = ax is None
         if ax is None:
-            ax = list(axes_for(None, 2.8, 7.0, ncols=2, sharey=True))
+            ax = list(axes_for(None, 3.4, 7.0, ncols=2, sharey=True))
         names = list(dict.fromkeys(organism for organism, _ in self.responses))
         for (organism, arm), runs in self.responses.items():
             panel, colour = ax[ARMS.index(arm)], CYCLE[names.index(organism) % len(CYCLE)]
             curves = np.stack([run.distance.mean(1) for run in runs])
-            mean, spread = curves.mean(0), curves.std(0)
-            panel.plot(mean, color=colour, lw=1.3, label=organism)
+            mean, spread = curves.mean(0), curves.std(0, ddof=min(1, len(runs) - 1))
+            style = "--" if organism in ("blueprint", "polygenic", CONTROL) else "-"
+            panel.plot(mean, style, label=organism, color=colour, lw=1.4)
             panel.fill_between(
-                range(len(mean)), mean - spread, mean + spread, color=colour, alpha=0.2, lw=0
+                range(len(mean)), mean - spread, mean + spread, color=colour, alpha=0.15, lw=0
             )
-            panel.set(title=arm, xlabel="generation")
-        ax[0].set_ylabel("squared distance to target (founder = 1)")
-        legend(ax[-1])
+        for panel, arm in zip(ax, ARMS, strict=True):
+            panel.axhline(0.25, ls=":", lw=1, color=GREY)
+            panel.set(xlabel="generation", xlim=(0, None), ylim=(0, None))
+            titled(panel, arm)
+        ax[0].set_ylabel("squared distance to unseen target\n(founder = 1; mean ± sd over seeds)")
+        if not own:
+            legend(ax[0])
+        else:
+            handles = ax[0].get_legend_handles_labels()
+            place = {"loc": "outside lower center", "ncols": 3, "frameon": False, "fontsize": 7}
+            ax[0].get_figure(root=True).legend(*handles, **place)
         return ax
 
 
@@ -176,6 +202,8 @@ def generalisation(
     """
     one_of("split", split, ["balanced", "random"])
     one_of("training", training, ["habitats", "varying"])
+    if not len(seeds):
+        raise ValueError("seeds must hold at least one seed, got none")
     family = modular_targets(modules, traits)
     responses: dict[tuple[str, str], list[Response]] = {}
     for seed in tqdm(list(seeds), disable=not progress):
@@ -203,8 +231,3 @@ def generalisation(
                 )  # fmt: skip
                 responses.setdefault((name, arm), []).append(response)
     return Generalisation(responses)
-
-
-def all_seeds(result: Generalisation, organism: str, arm: str) -> Response:
-    """The responses of all seeds side by side."""
-    return pooled(result.responses[organism, arm])

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from genomic_code.inference.evolve import MeanFieldPopulation, evolve
 from genomic_code.inference.lineage import Lineage
 from genomic_code.inference.niche import Niche
-from genomic_code.inference.plots_style import BLUE, ORANGE, axes_for, legend
 from genomic_code.inference.schedule import Schedule
 from genomic_code.spec.protocols import Formalization
 
@@ -58,6 +57,8 @@ class Memory:
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Half-times over the switches; dashed, the niche that was not seen."""
+        from genomic_code.inference.plots_style import BLUE, ORANGE, axes_for, legend
+
         ax = axes_for(ax)
         times = [*self.half_times, self.seen]
         ax.plot(range(len(times)), times, "o-", ms=3, color=BLUE, label="niches seen in turn")

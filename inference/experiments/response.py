@@ -1,13 +1,13 @@
 """Response: how fast populations of evolved genomes reach targets that selection had not asked for.
 
-Every population starts as a clone of one evolved genome with neutral alleles, and meets a target
-as a finite, mutating population of whole individuals. In every generation the mutational steps are
-scaled so that the mutational variance, the trace of M, is the same in every population: a head
-start can then only come from the directions of mutation, not from their size.
+Every population starts as a clone of one evolved genome and meets a target as a finite, mutating
+population of whole individuals. In every generation the mutational steps are scaled so that the
+mutational variance, the trace of M, is the same in every population: a head start can then only
+come from the directions of mutation, not from their size.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from genomic_code.inference.dynamics import GenomePopulation
 from genomic_code.inference.genome import WeightGenome
 from genomic_code.inference.lineage import Lineage
 from genomic_code.inference.niche import Niche
+from genomic_code.spec.validate import one_of
 
 __all__ = ["Response", "SeparateTargets", "respond"]
 
@@ -69,20 +70,36 @@ class Response:
     """Standard deviation of an allele's mutational step that gives the trace of M its value,
     `(generation, R)`; where it rises, development has become less sensitive to mutation."""
 
-    @property
-    def half_time(self) -> NDArray[np.float64]:
-        """First generation in which the distance is half of the founder's `(R,)`.
+    def time_to(self, share: float) -> NDArray[np.float64]:
+        """First generation `(R,)` in which the distance is at most `share` of the founder's.
 
-        Populations that have not come half-way count as the whole run.
+        Populations that have not come so near count as the whole run.
         """
-        reached = self.distance <= 0.25
+        reached = self.distance <= share**2
         first = np.where(reached.any(0), reached.argmax(0), len(self.distance) - 1)
         return first.astype(float)
 
+    @property
+    def half_time(self) -> NDArray[np.float64]:
+        """Generations to half of the founder's distance `(R,)`."""
+        return self.time_to(0.5)
 
-def founders(lineage: Lineage, count: int, seed: int) -> tuple[WeightGenome, Tensor]:
-    """A genome for one condition, and `count` founders `(count, D)` with neutral alleles."""
+    @property
+    def fitness_half_time(self) -> NDArray[np.float64]:
+        """Generations to half of the founder's squared distance, or lost log fitness, `(R,)`."""
+        return self.time_to(0.5**0.5)
+
+
+def founders(
+    lineage: Lineage, count: int, seed: int, alleles: Literal["neutral", "evolved"]
+) -> tuple[WeightGenome, Tensor]:
+    """A genome for one condition, and `count` founders `(count, D)`."""
     old = lineage.needed()
+    if alleles == "evolved" and old.rows > 1:
+        raise ValueError(
+            f"alleles must be 'neutral' where they evolved in more than one condition, got "
+            f"'evolved' and {old.rows} conditions"
+        )
     draws = lineage.flat_draws(count, seed)
     niche = Niche(torch.zeros(1, old.shape.traits))
     genome = WeightGenome(
@@ -90,7 +107,7 @@ def founders(lineage: Lineage, count: int, seed: int) -> tuple[WeightGenome, Ten
     )
     vectors = torch.zeros(count, genome.size)
     for site in genome.flat.sites:
-        if site.name != "alleles":
+        if site.name != "alleles" or alleles == "evolved":
             vectors[:, site.start : site.stop] = draws[:, old.slice(site.name)]
     return genome, vectors
 
@@ -115,6 +132,7 @@ def respond(
     width: float = 1.0,
     mutational_trace: float = 0.02,
     weight_mutation: float = 0.1,
+    alleles: Literal["neutral", "evolved"] = "neutral",
     seed: int = 0,
 ) -> Response:
     """Let clones of an evolved genome respond to targets, one population a target.
@@ -127,14 +145,20 @@ def respond(
         width: Width of the fitness peak.
         mutational_trace: Trace of M of every population, squared trait units a generation.
         weight_mutation: Mutational step of a weight over that of an allele; 0 for none.
+        alleles: Founders start with `neutral` alleles, or with the `evolved` ones of a lineage of
+            one condition.
         seed: Seed of founders and populations.
+
+    Raises:
+        ValueError: An argument is unfit.
     """
+    one_of("alleles", alleles, ["neutral", "evolved"])
     if not (mutational_trace > 0 and weight_mutation >= 0):
         raise ValueError(
             "mutational_trace must be positive and weight_mutation not negative, got "
             f"{mutational_trace} and {weight_mutation}"
         )
-    genome, vectors = founders(lineage, len(targets), seed)
+    genome, vectors = founders(lineage, len(targets), seed, alleles)
     niche = SeparateTargets(targets, width)
     relative = torch.full((genome.size,), weight_mutation)
     relative[genome.slice("alleles")] = 1.0
@@ -163,13 +187,4 @@ def respond(
         torch.stack(distances).double().numpy(),
         bias.double().numpy(),
         torch.stack(steps).double().numpy(),
-    )
-
-
-def pooled(responses: Sequence[Response]) -> Response:
-    """Several responses side by side."""
-    return Response(
-        np.concatenate([r.distance for r in responses], 1),
-        np.concatenate([r.evolvability for r in responses]),
-        np.concatenate([r.step for r in responses], 1),
     )

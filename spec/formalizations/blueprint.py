@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from genomic_code.spec.linear import project
@@ -25,6 +26,7 @@ from genomic_code.spec.model import run
 from genomic_code.spec.noise import Normal
 from genomic_code.spec.priors import Horseshoe, baseline, baseline_traits, choose
 from genomic_code.spec.protocols import Data, Noise, Prior, Shape, Weights
+from genomic_code.spec.selection import forward_selection
 from genomic_code.spec.validate import known_priors, positive_fields
 
 __all__ = ["Blueprint"]
@@ -51,11 +53,21 @@ class Blueprint:
 
     def weights(self, shape: Shape) -> dict[str, Tensor]:
         """`effects` (L, T), in trait sd per genotype sd, besides the baseline."""
+        sizes = {"locus": shape.loci, "trait": shape.traits}
+        return {**baseline(shape), "effects": self.effects(shape)("effects", sizes)}
+
+    def effects(self, shape: Shape) -> Prior:
+        """Prior of the effects."""
         causal = min(self.loci_per_trait, shape.loci / 2)
         tau0 = causal / (shape.loci - causal) / math.sqrt(shape.individuals)
-        sizes = {"locus": shape.loci, "trait": shape.traits}
-        effects = choose(self.prior, "effects", Horseshoe(6 * tau0))("effects", sizes)
-        return {**baseline(shape), "effects": effects}
+        return choose(self.prior, "effects", Horseshoe(6 * tau0))
+
+    def starts(self, data: Data, generator: torch.Generator) -> dict[str, Tensor]:
+        """Start at the loci that forward selection takes."""
+        prior = self.effects(data.shape)
+        if not isinstance(prior, Horseshoe):
+            return {}
+        return prior.sites("effects", forward_selection(data))
 
     def develop(self, weights: Weights, genotype: Tensor, environment: Tensor) -> Tensor:
         """Expected traits `(..., N, T)`."""

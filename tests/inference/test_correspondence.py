@@ -68,6 +68,16 @@ def test_many_loci_are_compared_by_trait_moments() -> None:
     mpl.pyplot.close("all")
 
 
+def test_too_few_replicates_leave_it_undecided(genome: AlleleGenome, niche: Niche) -> None:
+    result = correspondence(
+        genome, niche, population_size=10, mutation_rate=0.01, replicates=10, tolerance=0.01
+    )
+    assert not result.decided
+    assert not result.allowed
+    assert "cannot be told here" in result.verdict
+    assert "more replicates" in result.verdict
+
+
 def test_short_burn_in_is_refused(genome: AlleleGenome, niche: Niche) -> None:
     with pytest.raises(ValueError, match=r"burn_in must be at least 6 / mutation_rate = 600"):
         correspondence(genome, niche, population_size=10, mutation_rate=0.01, burn_in=100)

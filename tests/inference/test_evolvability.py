@@ -190,6 +190,8 @@ def test_comparison(fits):
     assert ("additive_share", "null") not in frame.index
     assert np.isnan(result.metrics["additive_share"].sel(hypothesis="null")).all()
     assert "90% intervals; differences from null" in str(result)
+    assert "factor: c, a, i in the 3 dimensions of G above epsilon=0.0001" in str(result)
+    assert "null: draws of the guide" in str(result)
     assert len(result.plot(["tr_G", "e", "additive_share"])) == 3
 
 

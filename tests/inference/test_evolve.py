@@ -143,8 +143,13 @@ def test_lineages_are_drawn() -> None:
         ax = lineage.plot(name)
         assert ax.get_xlabel() == "generation"
     assert "bits" in lineage.plot("information").get_ylabel()
-    with pytest.raises(ValueError, match="variable must be one of"):
-        lineage.plot("height")
+    for name in ("height", "niche"):
+        with pytest.raises(ValueError, match="variable must be one of location"):
+            lineage.plot(name)
+    niches = Schedule((Niche(torch.ones(1, 3)), Niche(-torch.ones(1, 3), name="other")), 2)
+    ax = evolve("factor", niches, 20, 4, loci=4).plot()
+    assert ax.get_xlabel() == "generation (dotted: switch of niche)"
+    assert "nats" in ax.get_ylabel()
     mpl.pyplot.close("all")
 
 

@@ -97,3 +97,24 @@ def test_development_that_diverges_is_refused() -> None:
     niche = Niche([0.0])
     with pytest.raises(FloatingPointError, match="not a number for 1 genomes"):
         log_fitness(TraitGenome(1), torch.tensor([[0.0], [float("nan")]]), niche)
+
+
+@pytest.mark.parametrize("genome", [TraitGenome(2), None])
+def test_a_niche_that_imposes_a_genotype_is_refused_where_the_genome_evolves(
+    genome: TraitGenome | None,
+) -> None:
+    weights = {"mean": torch.zeros(2), "effects": torch.ones(3, 2)}
+    alleles = genome or AlleleGenome(Polygenic(), weights, 3)
+    niche = Niche([0.0, 0.0], genotype=torch.zeros(1, 3), name="lab")
+    with pytest.raises(ValueError, match="niche 'lab' must not impose a genotype"):
+        alleles.traits(torch.zeros(5, alleles.size), niche)
+
+
+def test_environments_must_be_those_of_the_weights() -> None:
+    weights = {
+        "mean": torch.zeros(2), "effects": torch.ones(3, 2), "environment_effect": torch.ones(1, 2)
+    }  # fmt: skip
+    genome = AlleleGenome(Polygenic(), weights, 3)
+    assert genome.traits(torch.zeros(4, 3), Niche([0.0] * 2, environment=[1.0])).shape == (4, 1, 2)
+    with pytest.raises(ValueError, match=r"niche must have 1 environments .* got 0"):
+        genome.traits(torch.zeros(4, 3), Niche([0.0, 0.0]))

@@ -84,6 +84,13 @@ def test_impossible_schedules_are_refused() -> None:
         Schedule((niche, Niche([1.0]), Niche([2.0])), 10).check(20)
 
 
+def test_a_target_is_not_a_niche() -> None:
+    with pytest.raises(ValueError, match=r"niches must be a Niche.*got Tensor; .* Niche\(target\)"):
+        as_schedule(torch.zeros(2))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="got list"):
+        as_schedule([[0.0, 1.0]])  # type: ignore[list-item]
+
+
 def test_modular_targets_are_all_combinations_of_blocks() -> None:
     family = modular_targets(3, 6, size=2.0)
     assert family.shape == (8, 6)

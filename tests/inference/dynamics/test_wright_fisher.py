@@ -154,6 +154,16 @@ def test_steps_are_reproducible_and_leave_the_state_alone() -> None:
     assert (one.words != other.words).any()
 
 
+def test_clones_stay_what_they_are_and_others_are_bred() -> None:
+    rule = WrightFisher(additive([0.1] * 70), 30, recombination=0.5)
+    mixed = rule.start(seed=5)
+    clone = np.repeat(mixed.words[:, :1], 30, axis=1)
+    state = Haploids(np.concatenate([clone, mixed.words]), 70, seed=1)
+    after = rule.step(state, Directional([1.0]))
+    np.testing.assert_array_equal(after.words[0], clone[0])
+    assert (after.words[1] != mixed.words[0]).any()
+
+
 @pytest.mark.parametrize("size", [0, -3, 2.5])
 def test_bad_population_sizes_are_refused(size: int) -> None:
     with pytest.raises(ValueError, match=f"population_size must be an integer.*got {size}"):

@@ -8,6 +8,7 @@ import torch
 from genomic_code.inference.evolve import evolve
 from genomic_code.inference.experiments import generalisation, memory, organisms, respond
 from genomic_code.inference.experiments.memory import half_time
+from genomic_code.inference.experiments.response import Response
 from genomic_code.inference.niche import Niche
 from genomic_code.inference.schedule import modular_targets
 from genomic_code.spec import Factor
@@ -56,16 +57,36 @@ def test_generalisation_is_reported_by_organism_and_arm() -> None:
     ratio, spread = result.speed("generative", "blueprint", "same family")
     assert ratio > 0
     assert spread >= 0
+    assert (frame["fitness_half_time"] <= frame["half_time"]).all()
+    assert result.speed("generative", "generative", "off family", "fitness_half_time") == (1, 0)
     axes = result.plot()
     assert [ax.get_title() for ax in axes] == ["same family", "off family"]
     mpl.pyplot.close("all")
 
 
-@pytest.mark.parametrize("arguments", [{"split": "half"}, {"training": "both"}, {"traits": 7}])
+def test_times_to_a_share_of_the_distance() -> None:
+    squared = np.array([[1.0, 1.0], [0.5, 0.9], [0.25, 0.8], [0.01, 0.7]])
+    response = Response(squared, np.ones(2), np.ones((4, 2)))
+    np.testing.assert_array_equal(response.half_time, [2, 3])
+    np.testing.assert_array_equal(response.fitness_half_time, [1, 3])
+    np.testing.assert_array_equal(response.time_to(0.1), [3, 3])
+
+
+def test_evolved_alleles_are_those_of_one_condition() -> None:
+    lineage = evolve("factor", Niche(torch.ones(2, 4)), 20, 2, loci=6)
+    with pytest.raises(ValueError, match=r"alleles must be 'neutral' .* 2 conditions"):
+        respond(lineage, torch.ones(2, 4), alleles="evolved")
+    with pytest.raises(ValueError, match="alleles must be one of neutral, evolved, got 'old'"):
+        respond(lineage, torch.ones(2, 4), alleles="old")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"split": "half"}, {"training": "both"}, {"traits": 7}, {"seeds": []}]
+)
 def test_bad_arguments_are_refused(arguments: dict[str, object]) -> None:
     (name,) = arguments
     with pytest.raises(ValueError, match=name):
-        generalisation(seeds=[0], **arguments)  # type: ignore[arg-type]
+        generalisation(**{"seeds": [0], **arguments})  # type: ignore[arg-type]
 
 
 def test_half_times_are_interpolated() -> None:
