@@ -52,9 +52,11 @@ def plot_landscape(surface: xr.Dataset, ax: "Axes | None" = None) -> "Axes":
             }  # fmt: skip
             z = height(where, kwargs={"fill_value": None}).values
             solid.scatter(*points.T, z + 0.02 * np.ptp(mean.values), s=size, c=colour, label=label)
-        solid.set_zlabel("mean energy", fontsize=7)
-        solid.set_xlabel("first direction", fontsize=7)
-        solid.set_ylabel("second", fontsize=7)
+        solid.set_zlabel("mean energy", fontsize=7, labelpad=-3)
+        solid.set_xlabel("first direction", fontsize=7, labelpad=-5)
+        solid.set_ylabel("second", fontsize=7, labelpad=-5)
+        solid.tick_params(labelsize=6, pad=-1)
+        solid.set_box_aspect(None, zoom=0.85)
         legend(solid, loc="upper left")
     else:
         filled = ax.contourf(first, second, mean.values, levels=20, cmap=MAP)
@@ -73,6 +75,6 @@ def plot_landscape(surface: xr.Dataset, ax: "Axes | None" = None) -> "Axes":
         )
         ax.set_xlabel(f"first direction of the latents ({spread[0]:.0%} of variance)")
         ax.set_ylabel(f"second ({spread[1]:.0%})")
-        legend(ax, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=2)
-    titled(ax, f"{surface.attrs['genotype']} genotype", loc="left" if ax.name != "3d" else None)
+        legend(ax, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncol=2)
+    titled(ax, f"{surface.attrs['genotype']} genotype")
     return ax
