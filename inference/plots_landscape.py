@@ -56,7 +56,7 @@ def plot_landscape(surface: xr.Dataset, ax: "Axes | None" = None) -> "Axes":
         solid.set_xlabel("first direction", fontsize=7, labelpad=-5)
         solid.set_ylabel("second", fontsize=7, labelpad=-5)
         solid.tick_params(labelsize=6, pad=-1)
-        solid.set_box_aspect(None, zoom=0.85)
+        solid.set_box_aspect(None, zoom=0.92)
         legend(solid, loc="upper left")
     else:
         filled = ax.contourf(first, second, mean.values, levels=20, cmap=MAP)
