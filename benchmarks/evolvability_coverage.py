@@ -2,8 +2,8 @@
 
     python benchmarks/evolvability_coverage.py --formalization generative --cohorts 40 --out FILE
 
-With `--out` every cohort is appended to a CSV as it finishes, and those already there are not fitted
-again: a run that was stopped goes on. `--cohorts 0` prints the table of what is there.
+With `--out` every cohort is appended to a CSV as it finishes, and those already there are not
+fitted again: a run that was stopped goes on. `--cohorts 0` prints the table of what is there.
 
 Truths are drawn from the formalization's own prior, so the posterior is meant to cover. For the
 draws of the guide and for Hamiltonian chains it prints, metric by metric, the mean truth and

@@ -1,34 +1,46 @@
 """What is learnt: fits, comparisons, evolution and evolvability."""
 
-from genomic_code.inference.compare import Comparison, compare
-from genomic_code.inference.distortion import bits, plot_rate_distortion, rate_distortion
-from genomic_code.inference.ensemble import Ensemble, fit_ensemble
-from genomic_code.inference.evolvability import evolvability
-from genomic_code.inference.evolvability_calibrate import calibrate_evolvability
-from genomic_code.inference.evolvability_compare import compare_evolvability
-from genomic_code.inference.evolve import evolve
-from genomic_code.inference.fit import DivergenceError, Settings, fit
-from genomic_code.inference.functionals.hansen_houle import hansen_houle
-from genomic_code.inference.landscape import attractors, landscape
-from genomic_code.inference.lineage import Lineage
-from genomic_code.inference.niche import Niche
-from genomic_code.inference.plane import active_plane
-from genomic_code.inference.plots import plot_differences, plot_elbo, plot_predictions
-from genomic_code.inference.plots_landscape import plot_landscape
-from genomic_code.inference.plots_map import plot_map
-from genomic_code.inference.plots_network import plot_network
-from genomic_code.inference.plots_profiles import plot_profiles
-from genomic_code.inference.plots_selection import plot_ellipses, plot_response
-from genomic_code.inference.plots_trust import plot_calibration, plot_confusion
-from genomic_code.inference.posterior import Fit
+from typing import TYPE_CHECKING
+
+from genomic_code.lazy import lazy
+
+if TYPE_CHECKING:
+    from genomic_code.inference.compare import Comparison, compare
+    from genomic_code.inference.correspondence import correspondence
+    from genomic_code.inference.distortion import bits, plot_rate_distortion, rate_distortion
+    from genomic_code.inference.ensemble import Ensemble, fit_ensemble
+    from genomic_code.inference.evolvability import evolvability
+    from genomic_code.inference.evolvability_calibrate import calibrate_evolvability
+    from genomic_code.inference.evolvability_compare import compare_evolvability
+    from genomic_code.inference.evolve import evolve
+    from genomic_code.inference.fit import DivergenceError, Settings, fit
+    from genomic_code.inference.functionals.hansen_houle import hansen_houle
+    from genomic_code.inference.genome import AlleleGenome
+    from genomic_code.inference.hotspots import Hotspots
+    from genomic_code.inference.landscape import attractors, landscape
+    from genomic_code.inference.lineage import Lineage
+    from genomic_code.inference.niche import Niche
+    from genomic_code.inference.plane import active_plane
+    from genomic_code.inference.plots import plot_differences, plot_elbo, plot_predictions
+    from genomic_code.inference.plots_landscape import plot_landscape
+    from genomic_code.inference.plots_map import plot_map
+    from genomic_code.inference.plots_network import plot_network
+    from genomic_code.inference.plots_profiles import plot_profiles
+    from genomic_code.inference.plots_selection import plot_ellipses, plot_response
+    from genomic_code.inference.plots_trust import plot_calibration, plot_confusion
+    from genomic_code.inference.posterior import Fit
+    from genomic_code.inference.schedule import Schedule
 
 __all__ = [
+    "AlleleGenome",
     "Comparison",
     "DivergenceError",
     "Ensemble",
     "Fit",
+    "Hotspots",
     "Lineage",
     "Niche",
+    "Schedule",
     "Settings",
     "active_plane",
     "attractors",
@@ -36,6 +48,7 @@ __all__ = [
     "calibrate_evolvability",
     "compare",
     "compare_evolvability",
+    "correspondence",
     "evolvability",
     "evolve",
     "fit",
@@ -56,3 +69,5 @@ __all__ = [
     "plot_response",
     "rate_distortion",
 ]
+
+__getattr__, __dir__ = lazy(__name__)

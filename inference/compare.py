@@ -8,13 +8,13 @@ errors run over individuals. Vehtari, Gelman & Gabry 2017, doi:10.1007/s11222-01
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 import xarray as xr
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from genomic_code.inference.exact import ridge_predictions
@@ -22,6 +22,7 @@ from genomic_code.inference.fit import Settings, fit_folds, plan
 from genomic_code.inference.folds import assign_folds
 from genomic_code.inference.posterior import Fit
 from genomic_code.inference.scores import GOOD_K, Score, pareto_k, stacking_weights
+from genomic_code.inference.sweep import sweep
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.formalizations import Null, resolve
 from genomic_code.spec.protocols import Formalization
@@ -75,8 +76,9 @@ def compare(
     folds: int = 5,
     seed: int = 0,
     settings: Settings | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
     progress: bool = True,
+    partial: str | PathLike[str] | None = None,
 ) -> Comparison:
     """Compare formalizations on one cohort.
 
@@ -86,8 +88,11 @@ def compare(
         folds: Number K of folds.
         seed: Seed of folds, starts and draws.
         settings: How to optimise.
-        jobs: Processes; the result does not depend on it.
+        jobs: Processes; by default as `joblib.parallel_config` says, else 1. The result does not
+            depend on it.
         progress: Whether to show progress bars.
+        partial: Folder in which finished fits are kept: the same comparison, killed at any moment,
+            goes on from there.
 
     Raises:
         ValueError: A formalization is unknown or named twice, or the folds do not fit the cohort.
@@ -101,9 +106,15 @@ def compare(
         for name, model in models.items()
         for rows in np.array_split(training, -(-len(training) // plan(model, cohort, chosen)[1]))
     ]
-    results = Parallel(n_jobs=jobs)(
-        delayed(evaluate)(models[name], cohort, rows, chosen, seed, progress) for name, rows in work
-    )
+    calls = [
+        {"model": models[name], "cohort": cohort, "training": rows, "settings": chosen,
+         "seed": seed}
+        for name, rows in work
+    ]  # fmt: skip
+    folder = None if partial is None else Path(partial)
+    results = sweep(
+        evaluate, calls, records=[Part], jobs=jobs, progress=progress, folder=folder
+    )  # fmt: skip
     scores, fits = gather(cohort, [name for name, _ in work], results)
     if models["null"].noise.standardised:
         scores[BASELINE] = baseline(cohort, training[:-1])
@@ -152,7 +163,6 @@ def evaluate(
     progress: bool,
 ) -> Part:
     """Fit to training sets `(F, N)`, score who is held out; keep a fit that holds out nobody."""
-    torch.set_num_threads(1)
     fits = fit_folds(model, cohort, training, settings, seed, progress)
     held_out = [(~fit.training, *fit.held_out()) for fit in fits if not fit.training.all()]
     everyone = next((fit for fit in fits if fit.training.all()), None)

@@ -1,5 +1,8 @@
 """Correspondence: a posterior and a population of the same genomes in the same niche, side by side.
 
+    genome = AlleleGenome.draw("generative", niche, loci=6)
+    correspondence(genome, niche, population_size=50, mutation_rate=1e-4)
+
 Inference is the tempered posterior `prior * exp(nu log W)` over alleles; evolution is an
 individual-based Wright-Fisher population. Both start from monomorphic populations at neutral
 equilibrium. Up to ten loci all genotypes are enumerated and the laws are compared by total
@@ -173,6 +176,11 @@ def correspondence(
     Raises:
         ValueError: An argument is unfit, in particular a burn-in that is too short.
     """
+    if not isinstance(genome, AlleleGenome):
+        raise ValueError(
+            f"genome must be an AlleleGenome, got {type(genome).__name__}; for instance "
+            "AlleleGenome.draw('generative', niche, loci=6)"
+        )
     if not mutation_rate > 0:
         raise ValueError(f"mutation_rate must be positive, got {mutation_rate}")
     if replicates < 10:

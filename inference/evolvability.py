@@ -5,6 +5,7 @@ something although weights and latents are not identified. Definitions: the modu
 `genomic_code.inference.functionals`.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import xarray as xr
@@ -17,8 +18,12 @@ from genomic_code.inference.functionals.matrices import EPSILON, matrix_metrics
 from genomic_code.inference.functionals.mutations import allele_step
 from genomic_code.inference.functionals.summary import evolvability_of_map
 from genomic_code.inference.hamiltonian import TRAJECTORIES, affordable, refine
+from genomic_code.inference.lineage import Lineage
 from genomic_code.inference.posterior import Fit
+from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.formalizations.attractor import Attractor
+from genomic_code.spec.protocols import Formalization, Weights
+from genomic_code.spec.standardize import Scaler
 
 __all__ = ["evolvability"]
 
@@ -38,6 +43,7 @@ def evolvability(
     individuals: int | None = None,
     epsilon: float = EPSILON,
     original_units: bool = False,
+    population: Cohort | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> xr.DataTree:
@@ -45,7 +51,8 @@ def evolvability(
 
     Args:
         posterior: A `Fit`, or anything with `formalization`, `cohort`, `scaler` and `weights`; or
-            a `Lineage`, whose recorded G and M give the matrix metrics along its generations.
+            a `Lineage`, whose recorded G and M give the matrix metrics along its generations, and
+            with a `population` all the others for its last generation.
         beta: Directions of selection `(T,)` or `(D, T)`; the group `directions` is about them.
         targets: Trait values `(D, T)` never met; the group `targets` is about evolving to them.
         draws: Number of posterior draws S.
@@ -56,6 +63,8 @@ def evolvability(
             many as a fixed amount of work allows.
         epsilon: Eigenvalues of G above this share of the largest count as variation, for c and a.
         original_units: Traits in the units of the cohort instead of their standard deviations.
+        population: Individuals whose genotypes and environments the last generation of a lineage
+            is to develop; their phenotype is not read. Only for a lineage.
         seed: Seed of draws, individuals and mutations; the same for several fits to one cohort
             makes their differences sharper.
         progress: Whether to show progress bars.
@@ -75,6 +84,7 @@ def evolvability(
         * `loci`: pleiotropy of each locus, and the posterior mean and sd of its effects.
         * `mutations`: quantiles of the size of the effect of one mutation.
         * `directions`, `targets`: where asked for. `basins`: of an attractor fit.
+        * `generations`: of a lineage with a `population`, the matrix metrics over `generation`.
 
         The attributes say what was computed how. With `trajectories` 0 the draws are those of a
         mean-field guide: then tr_M and c are too low, robustness and additive_share too high, with
@@ -84,10 +94,22 @@ def evolvability(
         ValueError: An argument is out of range.
     """
     recorded = getattr(posterior, "dataset", None)
+    generations = None
     if isinstance(recorded, xr.Dataset) and "generation" in recorded.dims:
-        return evolvability_of_lineage(recorded, epsilon)
+        generations = evolvability_of_lineage(recorded, epsilon)
+        if population is None:
+            return generations
+        posterior = Evolved.on(posterior, population)
+    elif population is not None:
+        raise ValueError("population must be None for a fit, which has a cohort of its own")
     if not isinstance(draws, int) or draws < 2:
         raise ValueError(f"draws must be an integer of at least 2, got {draws!r}")
+    needed = ("formalization", "cohort", "scaler", "weights")
+    if not all(hasattr(posterior, name) for name in needed):
+        raise ValueError(
+            f"posterior must be a Fit, a Lineage or have {', '.join(needed)}, got "
+            f"{type(posterior).__name__}; fit a formalization first"
+        )
     source: Posterior = posterior
     flat, sampling = None, {"trajectories": 0}
     if isinstance(source, Fit):
@@ -104,6 +126,8 @@ def evolvability(
         "seed": seed,
         **sampling,
     }
+    if generations is not None:
+        tree["generations"] = xr.DataTree(generations["metrics"].to_dataset())
     if isinstance(source, Fit) and isinstance(source.formalization, Attractor):
         tree["basins"] = xr.DataTree(basin_volumes(source, seed=seed))
     return tree
@@ -127,6 +151,38 @@ def posterior_draws(
             f"{chains.drift:+.2f} sd): raise trajectories={length}"
         )
     return chains.flat, found
+
+
+@dataclass(frozen=True)
+class Evolved:
+    """The last generation of a lineage on a population of genotypes, as if it were a posterior."""
+
+    lineage: Lineage
+    cohort: Cohort
+    scaler: Scaler
+
+    @classmethod
+    def on(cls, lineage: Lineage, population: Cohort) -> "Evolved":
+        """Bind them.
+
+        Raises:
+            ValueError: The population has other numbers of loci, covariates or traits.
+        """
+        shape, sizes = lineage.needed().shape, population.sizes
+        theirs = {name: sizes[name] for name in ("locus", "covariate", "trait")}
+        ours = {"locus": shape.loci, "covariate": shape.environments, "trait": shape.traits}
+        if theirs != ours:
+            raise ValueError(f"population must have the sizes of the lineage, {ours}, got {theirs}")
+        return cls(lineage, population, Scaler.fit(population))
+
+    @property
+    def formalization(self) -> Formalization:
+        """The hypothesis that evolved."""
+        return self.lineage.formalization
+
+    def weights(self, draws: int = 200, seed: int | None = None) -> Weights:
+        """Draws `(S, ...)` from q of the last generation."""
+        return self.lineage.weights(draws, seed or 0)
 
 
 def evolvability_of_lineage(recorded: xr.Dataset, epsilon: float) -> xr.DataTree:

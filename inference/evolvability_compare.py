@@ -18,6 +18,19 @@ __all__ = ["HEADLINES", "EvolvabilityComparison", "compare_evolvability"]
 
 HEADLINES = ("tr_G", "tr_M", "e", "r", "c", "a", "additive_share", "D_eff", "robustness")
 """Metrics that are shown by default."""
+TITLES = {
+    "tr_G": "genetic variance tr G",
+    "tr_M": "mutational variance tr M",
+    "e": "evolvability e",
+    "r": "respondability r",
+    "c": "conditional evolvability c",
+    "a": "autonomy a",
+    "i": "integration i",
+    "D_eff": "effective dimensions of G",
+    "robustness": "mutational robustness",
+}
+TIE = 1e-6
+"""Differences below this share of the metric are rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +69,7 @@ class EvolvabilityComparison:
                 row |= summary(values.values, tail, "")
                 if hypothesis != self.reference and name in base:
                     change = values.values - base[str(name)].values
+                    change = np.where(np.abs(change) <= TIE * np.abs(values.values), 0.0, change)
                     row |= summary(change, tail, "difference")
                     row["above"] = float((change > 0).mean() + (change == 0).mean() / 2)
                 rows.append(row)
@@ -94,8 +108,12 @@ class EvolvabilityComparison:
         if axes is None:
             columns = min(3, len(shown))
             rows = -(-len(shown) // columns)
-            size = rows * (0.2 * len(self.trees) + 0.55), 1.0 + 2.0 * columns
+            size = rows * (0.2 * len(self.trees) + 0.55) + 0.2, 1.0 + 2.0 * columns
             grid = axes_for(None, *size, nrows=rows, ncols=columns, squeeze=False, sharey=True)
+            grid[0, 0].get_figure(root=True).suptitle(
+                f"Posterior mean and {self.probability:.0%} interval; reference: {self.reference}",
+                fontsize=8,
+            )
             axes = list(grid.flat)
             for spare in axes[len(shown) :]:
                 spare.remove()
@@ -118,7 +136,7 @@ class EvolvabilityComparison:
             axis.errorbar(line["mean"], row, xerr=bars, fmt="o", ms=4, color=colour, capsize=2)
         axis.set_yticks(range(len(names)), names)
         axis.set_ylim(len(names) - 0.4, -0.6)
-        titled(axis, name.replace("_", " "))
+        titled(axis, TITLES.get(name, name.replace("_", " ")))
 
 
 def compare_evolvability(

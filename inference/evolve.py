@@ -24,7 +24,7 @@ Khan & Rue 2023, arXiv:2107.04562; Iwasa 1988, doi:10.1016/S0022-5193(88)80243-1
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -72,6 +72,9 @@ class FreeFitness:
     """Population size and the conventions that turn it into nu."""
     rate: float | None = None
     """Step length rho in natural parameters, in (0, 1]; None for 1 / nu, a generation."""
+    weight_rate: float = 1.0
+    """Step length of weights over that of alleles, in (0, 1]: below 1 development evolves more
+    slowly than the alleles it reads. The resting point stays the same, the path does not."""
     draws: int = 64
     """Antithetic draws of q that estimate a step; even."""
 
@@ -81,6 +84,19 @@ class FreeFitness:
             raise ValueError(f"draws must be even, got {self.draws}")
         if self.rate is not None and not 0 < self.rate <= 1:
             raise ValueError(f"rate must be in (0, 1], got {self.rate}")
+        if not 0 < self.weight_rate <= 1:
+            raise ValueError(f"weight_rate must be in (0, 1], got {self.weight_rate}")
+        pace = torch.full((self.genome.size,), float(self.weight_rate))
+        if self.genome.heredity.alleles:
+            pace[self.genome.slice("alleles")] = 1.0
+        elif self.weight_rate < 1:
+            raise ValueError(
+                f"weight_rate must be 1 where the niche imposes the alleles, got {self.weight_rate}"
+            )
+        object.__setattr__(self, "pace", pace)
+
+    pace: Tensor = field(init=False, repr=False)
+    """Relative step length of each coordinate `(D,)`."""
 
     def sample(self, state: MeanFieldPopulation, stream: int) -> tuple[Tensor, Tensor]:
         """Genomes `(S, D)` and the standard normal noise that made them."""
@@ -98,7 +114,7 @@ class FreeFitness:
     def step(self, state: MeanFieldPopulation, niche: Selection) -> MeanFieldPopulation:
         """One generation."""
         nu = self.drift.nu
-        rho = self.rate or 1 / nu
+        rho = (self.rate or 1 / nu) * self.pace
         genomes, noise = self.sample(state, 0)
         genomes.requires_grad_()
         height = nu * log_fitness(self.genome, genomes, niche) + self.prior_remainder(genomes)
@@ -149,13 +165,14 @@ class FreeFitness:
             **vars(self.drift),
             "nu": self.drift.nu,
             "rate": self.rate or 1 / self.drift.nu,
+            "weight_rate": self.weight_rate,
             "selection_on": "mean_log",
             "draws": self.draws,
         }
 
 
 def bounded(
-    state: MeanFieldPopulation, curvature: Tensor, slope: Tensor, rate: float, limit: float
+    state: MeanFieldPopulation, curvature: Tensor, slope: Tensor, rate: float | Tensor, limit: float
 ) -> tuple[Tensor, Tensor]:
     """Natural-gradient step to `(location, precision)`, shortened until `KL(q', q) <= limit`."""
     while True:
@@ -168,7 +185,7 @@ def bounded(
         nats = 0.5 * (ratio - 1 - ratio.log() + state.precision * move.square()).sum()
         if nats <= limit:
             return state.location + move, precision
-        rate *= float((limit / nats).sqrt().clamp(1e-3, 0.9)) if nats.isfinite() else 1e-3
+        rate = rate * (float((limit / nats).sqrt().clamp(1e-3, 0.9)) if nats.isfinite() else 1e-3)
 
 
 def prior_draw(genome: WeightGenome, seed: int, size: float = 1.0) -> Tensor:
@@ -198,6 +215,7 @@ def evolve(
     ancestor_size: float = 0.3,
     ancestor_spread: float = 0.1,
     rate: float | None = None,
+    weight_rate: float = 1.0,
     draws: int = 64,
     record_every: int = 1,
     progress: bool = False,
@@ -221,6 +239,8 @@ def evolve(
             weights make development nearly linear; what evolves from them generalises better.
         ancestor_spread: Standard deviation of the population about its ancestor, positive.
         rate: Step length; None for a generation, 1 / nu.
+        weight_rate: Step length of weights over that of alleles, in (0, 1]; below 1 development
+            evolves more slowly than the alleles that it reads.
         draws: Draws that estimate a step.
         record_every: Generations between records.
         progress: Whether to show a progress bar.
@@ -234,7 +254,8 @@ def evolve(
     """
     plan = as_schedule(niches)
     genome = WeightGenome(resolve(formalization), plan.niches[0], loci, fixed)
-    rule = FreeFitness(genome, Drift(population_size, process, ploidy, fitness_of), rate, draws)
+    drift = Drift(population_size, process, ploidy, fitness_of)
+    rule = FreeFitness(genome, drift, rate, weight_rate, draws)
     if isinstance(start, str):
         one_of("start", start, ["ancestor", "neutral"])
         if not (ancestor_size >= 0 and ancestor_spread > 0):

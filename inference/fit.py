@@ -21,7 +21,7 @@ from genomic_code.spec.formalizations import resolve
 from genomic_code.spec.protocols import Data, Formalization, Shape
 from genomic_code.spec.standardize import Scaler
 
-__all__ = ["DivergenceError", "Settings", "fit", "fit_folds", "plan"]
+__all__ = ["DivergenceError", "Settings", "fit", "fit_folds", "plan", "rebuild"]
 
 BATCH = 2**23
 """Numbers in the largest array of a batch of folds; beyond it batching gains nothing."""
@@ -136,7 +136,17 @@ def fit_batch(
     location = torch.stack([starts(flat, fold, restarts, generator) for fold in folds])
     data = Data(*(torch.stack(tensors).unsqueeze(1) for tensors in zip(*folds, strict=True)))
     guide = choose_guide(flat)
-    optimum = optimise(flat, guide, location, data, settings, generator, bar)
+    if settings.device == "cpu":
+        optimum = optimise(flat, guide, location, data, settings, generator, bar)
+    else:
+        place = torch.device(settings.device)
+        seeded = torch.Generator(place).manual_seed(seed)
+        tables = Data(*(table.to(place) for table in data if table is not None))
+        known = {name: value.to(place) for name, value in (given or {}).items()}
+        with place:  # what the model makes itself, it makes there
+            there = FlatModel(model, folds[0].shape, known)
+            start = location.to(place)
+            optimum = optimise(there, guide, start, tables, settings, seeded, bar)
     return [
         Fit(
             formalization=model,
@@ -157,6 +167,35 @@ def fit_batch(
         )
         for f in range(len(training))
     ]
+
+
+def rebuild(
+    model: Formalization,
+    cohort: Cohort,
+    *,
+    training: NDArray[np.bool_],
+    basis: Tensor | None,
+    given: Mapping[str, Tensor],
+    **results: Any,
+) -> Fit:
+    """A fit to the rows `training` `(N,)`, made again from what came of it."""
+    scaler = Scaler.fit(cohort, training, model.noise)
+    data = scaler.data(cohort, training)
+    rotation = None if basis is None else Basis(basis)
+    if rotation is not None:
+        data = data._replace(genotype=rotation.rotate(data.genotype))
+    flat = FlatModel(model, data.shape, given)
+    return Fit(
+        formalization=model,
+        cohort=cohort,
+        training=training,
+        scaler=scaler,
+        basis=rotation,
+        flat=flat,
+        data=data,
+        guide=choose_guide(flat),
+        **results,
+    )
 
 
 def rotations(

@@ -81,6 +81,7 @@ class FlatModel:
         self.shape = shape
         with unvalidated(), poutine.block(), torch.no_grad(), torch.random.fork_rng(devices=[]):
             trace = poutine.trace(formalization).get_trace(blank(shape))
+            again = poutine.trace(formalization).get_trace(blank(shape))
         self.sites: list[Site] = []
         stop = 0
         nodes: dict[str, Any] = dict(trace.nodes)
@@ -111,6 +112,7 @@ class FlatModel:
                      isotropic, is_real(node["fn"].support), node["fn"])
             )  # fmt: skip
         self.dim = stop
+        self.normal = NormalSites(self.sites, again)
         unknown = sorted(set(self.given) - set(nodes))
         if unknown:
             names = [site.name for site in self.sites]
@@ -118,8 +120,9 @@ class FlatModel:
 
     def values(self, flat: Tensor) -> Iterator[tuple[Site, Tensor, Tensor]]:
         """Every site with its unconstrained and its constrained value."""
-        for site in self.sites:
-            free = flat[..., site.start : site.stop].reshape(flat.shape[:-1] + site.free_shape)
+        parts = flat.split([site.stop - site.start for site in self.sites], -1)
+        for site, part in zip(self.sites, parts, strict=True):
+            free = part.reshape(flat.shape[:-1] + site.free_shape)
             yield site, free, site.transform(free)
 
     def unpack(self, flat: Tensor) -> tuple[dict[str, Tensor], Tensor]:
@@ -132,16 +135,16 @@ class FlatModel:
                 log_det = log_det + total(change, flat)
         return values, log_det
 
-    def log_joint(self, flat: Tensor, data: Data) -> Tensor:
-        """`log p(phenotype, sites) + log |d sites / d flat|`, shape `(...)`, in nats."""
-        values, joint = dict(self.given), flat.new_zeros(flat.shape[:-1])
-        counted = set(self.given)
+    def log_joint(self, flat: Tensor, data: Data, scale: float = 1.0) -> Tensor:
+        """`log p(phenotype, sites) + log |d sites / d flat|`, shape `(...)`, in nats.
+
+        `scale` multiplies the log-likelihood of the phenotype.
+        """
+        values, joint = dict(self.given), self.normal.log_density(flat)
+        counted = set(self.given) | self.normal.names
         for site, free, value in self.values(flat):
             values[site.name] = value
-            if site.quantile:  # its prior and the determinant together are standard normal
-                counted.add(site.name)
-                joint = joint + total(-0.5 * free.square() - 0.5 * math.log(2 * math.pi), flat)
-            elif not site.real:
+            if not site.real and not site.quantile:
                 change = site.transform.log_abs_det_jacobian(free, value)
                 joint = joint + total(change, flat)
         with unvalidated():
@@ -151,18 +154,86 @@ class FlatModel:
             for name, node in nodes.items():
                 if node["type"] != "sample" or subsample(node) or name in counted:
                     continue
-                log_prob = node["fn"].log_prob(node["value"])
+                log_prob = log_density(node["fn"], node["value"])
                 if not isinstance(node["scale"], float) or node["scale"] != 1.0:
                     log_prob = log_prob * node["scale"]
+                if scale != 1.0 and node["is_observed"] and name not in values:
+                    log_prob = log_prob * scale
                 plates = max([-frame.dim for frame in node["cond_indep_stack"]], default=0)
                 own = log_prob.sum(tuple(range(-plates, 0))) if plates else log_prob
                 joint = joint + own
         return joint
 
 
+def log_density(prior: torch.distributions.Distribution, value: Tensor) -> Tensor:
+    """`prior.log_prob(value)`, in half as many operations for masked normal cells."""
+    masked = getattr(prior, "base_dist", None)
+    if isinstance(masked, pyro.distributions.MaskedDistribution) and len(prior.event_shape) == 1:
+        cells = masked.base_dist
+        if type(cells) is pyro.distributions.Normal and isinstance(masked._mask, Tensor):
+            standard = (value - cells.loc) / cells.scale
+            density = -0.5 * (standard.square() + 2 * cells.scale.log() + math.log(2 * math.pi))
+            return torch.where(masked._mask, density, 0.0).sum(-1)
+    return prior.log_prob(value)
+
+
 def total(change: Tensor, flat: Tensor) -> Tensor:
     """Sum over all but the batch dimensions of the flat vector."""
     return change.reshape(*flat.shape[:-1], -1).sum(-1)
+
+
+class NormalSites:
+    """The sites whose prior is a normal that is the same whatever the other sites are.
+
+    Most weights are such; so are quantile sites, whose prior and determinant together are standard
+    normal. Their log densities are one expression in the flat vector, where one a site would cost a
+    dozen operations each.
+
+    Args:
+        sites: All sites, with priors of one run of the model.
+        again: The trace of another run: what differs there depends on other sites.
+    """
+
+    def __init__(self, sites: list[Site], again: poutine.Trace) -> None:
+        self.names: set[str] = set()
+        dim = sites[-1].stop if sites else 0
+        self.location, self.precision = torch.zeros(dim), torch.zeros(dim)
+        constant = 0.0
+        for site in sites:
+            entries = slice(site.start, site.stop)
+            if site.quantile:
+                self.precision[entries] = 1.0
+                constant -= 0.5 * (site.stop - site.start) * math.log(2 * math.pi)
+                self.names.add(site.name)
+                continue
+            node: Any = again.nodes[site.name]
+            first, second = normal(site.prior), normal(node["fn"])
+            plain = not node["cond_indep_stack"] and node["scale"] == 1 and site.real
+            if first is None or second is None or not plain:
+                continue
+            if not all(torch.equal(a, b) for a, b in zip(first, second, strict=True)):
+                continue
+            location, scale = (part.expand(site.shape).reshape(-1) for part in first)
+            self.location[entries] = location
+            self.precision[entries] = scale**-2
+            constant -= float(scale.double().log().sum()) + 0.5 * len(scale) * math.log(2 * math.pi)
+            self.names.add(site.name)
+        self.constant = constant
+
+    def log_density(self, flat: Tensor) -> Tensor:
+        """Sum of their log densities `(...)`."""
+        if not self.names:
+            return flat.new_zeros(flat.shape[:-1])
+        square = (flat - self.location.to(flat)).square()
+        return self.constant - 0.5 * (square * self.precision.to(flat)).sum(-1)
+
+
+def normal(prior: torch.distributions.Distribution) -> tuple[Tensor, Tensor] | None:
+    """Location and scale of independent normal entries; None for what is something else."""
+    base = prior
+    while isinstance(base, torch.distributions.Independent):
+        base = base.base_dist
+    return (base.loc, base.scale) if type(base) is pyro.distributions.Normal else None
 
 
 def compose(

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from genomic_code.inference.flat import FlatModel, unvalidated
 from genomic_code.inference.niche import Selection
+from genomic_code.spec.formalizations import resolve
 from genomic_code.spec.priors import Dense
 from genomic_code.spec.protocols import Data, Formalization, Shape, Weights
 
@@ -117,6 +118,30 @@ class AlleleGenome:
                     f"{tuple(self.weights[name].shape)}"
                 )
         object.__setattr__(self, "bias", bias.expand(self.loci))
+
+    @classmethod
+    def draw(
+        cls,
+        formalization: str | Formalization,
+        niche: Selection,
+        loci: int,
+        bias: float | Tensor = 0.5,
+        seed: int = 0,
+    ) -> "AlleleGenome":
+        """A genome whose weights are a draw from the formalization's prior.
+
+        Args:
+            formalization: A registry name or an instance.
+            niche: Gives the numbers of traits and environments.
+            loci: Number of loci L.
+            bias: Frequency of allele 1 at neutral mutational equilibrium.
+            seed: Seed of the draw.
+        """
+        model = resolve(formalization)
+        shape = Shape(niche.conditions, loci, niche.environment.shape[1], niche.traits)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return cls(model, model.weights(shape), loci, bias)
 
     @property
     def size(self) -> int:

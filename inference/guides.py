@@ -34,6 +34,7 @@ class Guide(Protocol):
         ...
 
 
+@dataclass(frozen=True)
 class MeanField:
     """Independent normals: parameters `(..., 2P)` hold locations, then log standard deviations."""
 

@@ -1,13 +1,21 @@
-"""A formalization as JSON and back, without pickle: its class by name, its fields by value."""
+"""A formalization as JSON and back, without pickle: its class by name, its fields by value.
+
+Reading builds frozen dataclasses of this package from plain values and nothing else: a file can
+name no function, and no class of another package.
+"""
 
 import dataclasses
 import importlib
 import json
+from collections.abc import Mapping
 from typing import Any
+
+import networkx as nx
+import numpy as np
 
 from genomic_code.spec.protocols import Formalization
 
-__all__ = ["formalization_from_json", "formalization_to_json"]
+__all__ = ["decode", "encode", "formalization_from_json", "formalization_to_json"]
 
 HOME = "genomic_code.spec."
 
@@ -32,15 +40,20 @@ def formalization_from_json(text: str) -> Formalization:
 
 
 def encode(value: Any) -> Any:
-    """Plain values, mappings and dataclasses as JSON."""
+    """Plain values, mappings, directed graphs and dataclasses as JSON."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
         kind = type(value)
         return {"class": f"{kind.__module__}:{kind.__qualname__}", "fields": fields}
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {"mapping": {str(key): encode(item) for key, item in value.items()}}
     if isinstance(value, list | tuple):
         return {"tuple": [encode(item) for item in value]}
+    if isinstance(value, nx.DiGraph):
+        edges = [[encode(u), encode(v), encode(dict(marks))] for u, v, marks in value.edges.data()]
+        return {"graph": [encode(node) for node in value], "edges": edges}
+    if isinstance(value, np.generic):
+        value = value.item()
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise ValueError(
@@ -48,19 +61,48 @@ def encode(value: Any) -> Any:
     )
 
 
-def decode(value: Any) -> Any:
-    """What `encode` made into JSON."""
+def decode(value: Any, home: str = HOME) -> Any:
+    """What `encode` made into JSON; classes from modules whose name begins with `home` only.
+
+    Raises:
+        ValueError: A class is not a dataclass of such a module, or its fields are not those given.
+    """
     if not isinstance(value, dict):
         return value
     if "mapping" in value:
-        return {key: decode(item) for key, item in value["mapping"].items()}
+        return {key: decode(item, home) for key, item in value["mapping"].items()}
     if "tuple" in value:
-        return tuple(decode(item) for item in value["tuple"])
-    module, _, name = value["class"].partition(":")
-    if not module.startswith(HOME):
+        return tuple(decode(item, home) for item in value["tuple"])
+    if "graph" in value:
+        graph = nx.DiGraph()
+        graph.add_nodes_from(decode(node, home) for node in value["graph"])
+        graph.add_edges_from(tuple(decode(part, home) for part in edge) for edge in value["edges"])
+        return graph
+    kind = known_class(str(value["class"]), home)
+    try:
+        return kind(**{key: decode(item, home) for key, item in value["fields"].items()})
+    except TypeError as cause:
         raise ValueError(
-            f"formalization must be a class of {HOME}* to be loaded by name, got "
-            f"{value['class']!r}; pass your own instance to load()"
+            f"{value['class']} has not the fields that were saved ({cause}); install the version "
+            "of genomic-code that wrote the file"
+        ) from None
+
+
+def known_class(path: str, home: str) -> type:
+    """The dataclass `module:name`, if the module is one of ours and defines it."""
+    module, _, name = path.partition(":")
+    if not module.startswith(home):
+        raise ValueError(
+            f"formalization must be a class of {home}* to be loaded by name, got {path!r}; pass "
+            "your own instance to load()"
         )
-    kind = getattr(importlib.import_module(module), name)
-    return kind(**{key: decode(item) for key, item in value["fields"].items()})
+    try:
+        kind = getattr(importlib.import_module(module), name, None)
+    except ImportError:
+        kind = None
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind) and kind.__module__ == module:
+        return kind
+    raise ValueError(
+        f"{path!r} is no class that can be loaded; install the version of genomic-code that wrote "
+        "the file"
+    )

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import cycle
@@ -17,6 +18,8 @@ from genomic_code.inference.flat import blank
 from genomic_code.inference.genome import WeightGenome
 from genomic_code.inference.identity import formalization_from_json, formalization_to_json
 from genomic_code.inference.niche import Niche
+from genomic_code.spec.files import check_version
+from genomic_code.spec.html import summary
 from genomic_code.spec.protocols import Data, Formalization, Weights
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DIMENSIONS", "Lineage"]
 
+SCHEMA = 1
+"""Version of the layout of the files; raised when an older reader would misread them."""
 DIMENSIONS: dict[str, tuple[str, ...]] = {
     "expected_log_fitness": (),
     "log_mean_fitness": (),
@@ -112,6 +117,22 @@ class Lineage:
             f"Lineage({name}: {len(self)} records to generation "
             f"{int(last['generation'])}, E[log W] {fitness:.2f}{bits})"
         )
+
+    def _repr_html_(self) -> str:
+        last = self.dataset.isel(generation=-1)
+        units = {"information": " bits", "expected_log_fitness": " nats", "free_fitness": " nats"}
+        rows: dict[str, object] = {
+            "records": f"{len(self)}, to generation {int(last['generation'])}",
+            **{
+                name.replace("_", " "): f"{float(last[name]):.2f}{unit}"
+                for name, unit in units.items()
+                if name in last
+            },
+            "recorded": ", ".join(str(name) for name in self.dataset.data_vars),
+            **{str(key): value for key, value in self.dataset.attrs.items()},
+        }
+        evolved = "" if self.genome is None else f" of {self.genome.formalization!r}"
+        return summary(f"Lineage{evolved}", rows)
 
     @property
     def formalization(self) -> Formalization:
@@ -212,23 +233,53 @@ class Lineage:
         tree.attrs.update(attributes)
         return tree
 
-    def save(self, path: str | Path) -> Path:
-        """Write one netCDF file; the formalization is stored in it as JSON."""
-        target = Path(path).with_suffix(".nc")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        self.to_datatree().to_netcdf(target, engine="h5netcdf")
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write one netCDF file, with the formalization in it as JSON; whole or not at all.
+
+        Raises:
+            ValueError: The file cannot be written.
+        """
+        from genomic_code.inference.archive import netcdf_path, write_tree
+
+        target = netcdf_path(path)
+        tree = self.to_datatree()
+        tree.attrs["archive_schema"] = SCHEMA
+        write_tree(tree, target)
         return target
 
     @classmethod
-    def load(cls, path: str | Path, formalization: Formalization | None = None) -> "Lineage":
+    def load(
+        cls, path: str | os.PathLike[str], formalization: Formalization | None = None
+    ) -> "Lineage":
         """Read what `save` wrote.
 
         Args:
             path: The file.
             formalization: The formalization itself, if it is a class of your own.
+
+        Raises:
+            ValueError: The file is missing, damaged, of a newer version, or holds no lineage.
         """
-        with xr.open_datatree(Path(path).with_suffix(".nc"), engine="h5netcdf") as file:
-            tree = file.load()
+        from genomic_code.inference.archive import read_tree, saved_file
+
+        file = saved_file(path)
+        return cls.from_datatree(read_tree(file), file, formalization)
+
+    @classmethod
+    def from_datatree(
+        cls, tree: xr.DataTree, file: Path, formalization: Formalization | None = None
+    ) -> "Lineage":
+        """A lineage from the groups of its file.
+
+        Raises:
+            ValueError: They hold no lineage, or one of a newer version.
+        """
+        if "lineage" not in tree:
+            raise ValueError(
+                f"path must be a file with a lineage, got {str(file)!r} with the groups "
+                f"{sorted(tree.children)}; Lineage.save writes one"
+            )
+        check_version(tree.attrs.get("archive_schema", SCHEMA), SCHEMA, file)
         niche = genome = None
         if "niche" in tree:
             stored = tree["niche"]

@@ -16,6 +16,7 @@ from genomic_code.inference.engine import (
     make_step,
     run,
 )
+from genomic_code.inference.fallback import pyro_step
 from genomic_code.inference.flat import FlatModel
 from genomic_code.inference.guides import Guide
 from genomic_code.inference.starts import start_scale
@@ -56,9 +57,14 @@ class Settings:
     elbo_draws: int = 200
     """Draws for the final ELBO; fewer where the weights are very many."""
     backend: str = "traced"
-    """`traced` records the step once; `eager` runs Pyro at each step."""
+    """`traced` records the step once; `inductor` compiles it too, which pays from some ten thousand
+    steps on; `eager` runs the model at each step; `pyro` leaves the step to Pyro's Trace_ELBO, a
+    draw at a time, for models that the engine cannot take."""
+    device: str = "cpu"
+    """Where to compute: `cpu`, `cuda`, `cuda:1`, `mps`; the fit comes back to the CPU."""
 
     def __post_init__(self) -> None:
+        check_device(self.device)
         one_of("backend", self.backend, list(BACKENDS))
         for name in ("restarts", "screening", "steps", "cycles", "elbo_draws"):
             value = getattr(self, name)
@@ -67,6 +73,21 @@ class Settings:
         for name in ("tolerance", "rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+
+
+def check_device(name: str) -> None:
+    """Refuse a device that torch does not know or this machine does not have.
+
+    Raises:
+        ValueError: It is one of these.
+    """
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as cause:
+        reason = str(cause).splitlines()[0]
+        raise ValueError(
+            f"device must be one of this machine, such as 'cpu', got {name!r}: {reason}"
+        ) from None
 
 
 class Optimum(NamedTuple):
@@ -99,25 +120,28 @@ def optimise(
     Raises:
         DivergenceError: In some fold no restart reached a finite ELBO.
     """
-    step = make_step(flat, guide)
+    own = settings.backend == "pyro"
+    step = pyro_step(flat, guide) if own else make_step(flat, guide)
     folds, restarts = location.shape[:2]
     cells = int(data.observed.sum((-1, -2)).max())
     state = State.start(guide.start(location, start_scale(flat, cells)))
 
     def recorded(draws: int) -> Step:
-        noise = torch.randn(draws, *state.parameters.shape[:2], flat.dim, generator=generator)
+        noise = state.parameters.new_empty(draws, *state.parameters.shape[:2], flat.dim)
         tensors = [value for value in data if value is not None]
-        return capture(step, (*state, torch.tensor(0.0), noise, *tensors), settings.backend)
+        example = (state.parameters, noise.normal_(generator=generator), *tensors)
+        return capture(step, example, settings.backend)
 
     histories = []
     score = torch.full((folds, 1), torch.nan)
     if restarts > 1:
         screen = recorded(1)
-        state, history = run(
+        history = run(
             screen, state, data, settings.screening, settings.rate, 0, flat.dim, generator, bar
         )
         score, _ = estimate_elbo(flat, guide, state.parameters, data, SCREENING_DRAWS, generator)
         best = choose(score, flat.formalization.name)[:, None]
+        best = best.to(state.parameters.device)
         state = State.start(state.parameters.take_along_dim(best[..., None], 1))
         histories.append(history.take_along_dim(best[None], 2))
     pairs = int(flat.dim <= PAIRED)
@@ -130,9 +154,7 @@ def optimise(
         rate = settings.rate if cycle == 0 else settings.rate / 2
         if cycle:
             bar.total = (bar.total or 0) + settings.steps
-        state, history = run(
-            refine, state, data, settings.steps, rate, pairs, flat.dim, generator, bar
-        )
+        history = run(refine, state, data, settings.steps, rate, pairs, flat.dim, generator, bar)
         state = State.start(state.parameters)
         histories.append(history)
         elbo, error = estimate_elbo(flat, guide, state.parameters, data, draws, generator)
@@ -147,11 +169,11 @@ def optimise(
             converged = True
             break
     return Optimum(
-        state.parameters[:, 0],
+        state.parameters[:, 0].cpu(),
         elbo[:, 0],
         error[:, 0],
         score,
-        torch.cat(histories)[..., 0],
+        torch.cat(histories)[..., 0].cpu(),
         converged,
     )
 

@@ -1,8 +1,10 @@
 """A Fit: the posterior of one formalization on one cohort, and what is read off it."""
 
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +17,7 @@ from genomic_code.inference.basis import Basis
 from genomic_code.inference.flat import FlatModel, compose, unvalidated
 from genomic_code.inference.guides import Guide
 from genomic_code.spec.cohort import Cohort
+from genomic_code.spec.html import summary
 from genomic_code.spec.protocols import Data, Formalization, Shape, Weights
 from genomic_code.spec.standardize import Scaler, tensor
 
@@ -72,6 +75,19 @@ class Fit:
             f"Fit({self.formalization.name} on {self.cohort.name!r}: "
             f"ELBO {self.elbo:.1f} +- {self.elbo_error:.1f} nats, {state})"
         )
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "cohort": repr(self.cohort),
+            "fitted individuals": f"{int(self.training.sum())} of {len(self.cohort)}",
+            "ELBO": f"{self.elbo:.1f} +- {self.elbo_error:.1f} nats",
+            "state": f"{'converged' if self.converged else 'not converged: do not rely on it'} "
+            f"after {len(self.history)} steps",
+            "guide": self.guide.name,
+            "seed": self.seed,
+        }
+        note = "predict, weights, log_predictive, to_datatree and save say more"
+        return summary(f"Fit of {self.formalization!r}", rows, note)
 
     @property
     def shape(self) -> Shape:
@@ -237,6 +253,31 @@ class Fit:
         from genomic_code.inference.datatree import to_datatree
 
         return to_datatree(self, draws)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write one netCDF file, from which `load` gives the same fit; see `inference.archive`.
+
+        Raises:
+            ValueError: The file cannot be written; nothing is left half-written.
+        """
+        from genomic_code.inference.archive import save_fit
+
+        return save_fit(self, path)
+
+    @staticmethod
+    def load(path: str | os.PathLike[str], formalization: Formalization | None = None) -> "Fit":
+        """Read what `save` wrote: the same draws and predictions, to the last bit.
+
+        Args:
+            path: The file.
+            formalization: The formalization itself, if it is a class of your own.
+
+        Raises:
+            ValueError: The file is missing, damaged, of a newer version, or holds no fit.
+        """
+        from genomic_code.inference.archive import load_fit
+
+        return load_fit(path, formalization)
 
     def standard_phenotype(self, cohort: Cohort) -> Tensor:
         """Phenotype `(N, T)` in standard units, 0 where missing."""

@@ -1,30 +1,35 @@
 """What is claimed: cohorts, priors and the competing hypotheses as Pyro models."""
 
-from genomic_code.spec import datasets, readers
-from genomic_code.spec.card import card
-from genomic_code.spec.cohort import Cohort
-from genomic_code.spec.formalizations import (
-    FORMALIZATIONS,
-    Attractor,
-    Blueprint,
-    Bottleneck,
-    Conditional,
-    Disentangled,
-    Epistatic,
-    Factor,
-    GeneCircuit,
-    Generative,
-    Null,
-    Polygenic,
-    Program,
-    resolve,
-)
-from genomic_code.spec.noise import NOISES
-from genomic_code.spec.predictive import plot_explained, prior_predictive
-from genomic_code.spec.priors import ARD, Dense, Horseshoe
-from genomic_code.spec.protocols import Data, Formalization, Shape
-from genomic_code.spec.simulate import simulate
-from genomic_code.spec.wiring import Wired
+from typing import TYPE_CHECKING
+
+from genomic_code.lazy import lazy
+
+if TYPE_CHECKING:
+    from genomic_code.spec import datasets, readers
+    from genomic_code.spec.card import card
+    from genomic_code.spec.cohort import Cohort
+    from genomic_code.spec.formalizations import (
+        FORMALIZATIONS,
+        Attractor,
+        Blueprint,
+        Bottleneck,
+        Conditional,
+        Disentangled,
+        Epistatic,
+        Factor,
+        GeneCircuit,
+        Generative,
+        Null,
+        Polygenic,
+        Program,
+        resolve,
+    )
+    from genomic_code.spec.noise import NOISES
+    from genomic_code.spec.predictive import plot_explained, prior_predictive
+    from genomic_code.spec.priors import ARD, Dense, Horseshoe
+    from genomic_code.spec.protocols import Data, Formalization, Shape
+    from genomic_code.spec.simulate import simulate
+    from genomic_code.spec.wiring import Wired
 
 __all__ = [
     "ARD",
@@ -57,3 +62,5 @@ __all__ = [
     "resolve",
     "simulate",
 ]
+
+__getattr__, __dir__ = lazy(__name__)

@@ -122,6 +122,13 @@ class Cohort:
         names = ("individual", "locus", "covariate", "trait")
         return {name: int(self.dataset.sizes.get(name, 0)) for name in names}
 
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the tables and labels: equal for equal data, whatever their file."""
+        from genomic_code.spec.fingerprint import fingerprint
+
+        return fingerprint(self.dataset)
+
     def labels(self, dimension: str) -> list[str]:
         """Labels along `individual`, `locus`, `covariate` or `trait`."""
         return [str(label) for label in self.dataset[dimension].values]
@@ -133,6 +140,26 @@ class Cohort:
             f"Cohort({self.name!r}: {n['individual']} individuals, {n['locus']} loci, "
             f"{n['covariate']} covariates, {n['trait']} traits, {missing:.1%} missing)"
         )
+
+    def _repr_html_(self) -> str:
+        from genomic_code.spec.html import summary
+
+        rows: dict[str, object] = {}
+        for plural, dimension in (
+            ("individuals", "individual"), ("loci", "locus"), ("covariates", "covariate"),
+            ("traits", "trait"),
+        ):  # fmt: skip
+            size = self.sizes[dimension]
+            names = self.labels(dimension)[:4] if size else []
+            rows[plural] = f"{size} ({', '.join(names)}{', ...' if size > 4 else ''})" * bool(size)
+        rows["missing traits"] = f"{float(np.isnan(self.phenotype.values).mean()):.1%}"
+        for key in ("groups", "split"):
+            if key in self.dataset:
+                rows[key] = f"{len(np.unique(self.dataset[key].values))} different"
+        for key in ("formalization", "heritability", "citation", "licence"):
+            if key in self.dataset.attrs:
+                rows[key] = self.dataset.attrs[key]
+        return summary(f"Cohort {self.name}", {k: v for k, v in rows.items() if v != ""})
 
     def select(self, individuals: Sequence[int] | NDArray[Any]) -> "Cohort":
         """The cohort of these rows (positions or a boolean mask).
@@ -194,11 +221,11 @@ class Cohort:
         return to_dataframe(self)
 
     @staticmethod
-    def read(path: str | os.PathLike[str], name: str | None = None) -> "Cohort":
+    def read(path: str | os.PathLike[str], name: str | None = None, **columns: Any) -> "Cohort":
         """A cohort from a CSV, TSV, Parquet or netCDF file; see `readers.read`."""
         from genomic_code.spec import readers
 
-        return readers.read(path, name)
+        return readers.read(path, name, **columns)
 
     @staticmethod
     def from_dataframe(frame: pd.DataFrame, *columns: Any, **options: Any) -> "Cohort":

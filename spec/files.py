@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["atomic", "existing", "reading", "sha256"]
+__all__ = ["atomic", "check_version", "existing", "reading", "sha256"]
 
 
 @contextmanager
@@ -74,6 +74,23 @@ def reading(path: Path, format: str) -> Iterator[None]:
     except Exception as cause:
         reason = " ".join(str(cause).split())[:300] or type(cause).__name__
         raise ValueError(f"{str(path)!r} could not be read as {format}: {reason}") from cause
+
+
+def check_version(version: object, known: int, path: Path) -> None:
+    """Refuse a file whose layout is newer than what this version reads.
+
+    Raises:
+        ValueError: It is, or its version is no number.
+    """
+    try:
+        newer = int(str(version)) > known
+    except ValueError:
+        raise ValueError(f"{str(path)!r} states no layout version, got {version!r}") from None
+    if newer:
+        raise ValueError(
+            f"{str(path)!r} was written by a newer version (layout {version}, this one reads up "
+            f"to {known}); upgrade genomic-code"
+        )
 
 
 def sha256(path: Path) -> str:

@@ -1,20 +1,22 @@
 """Memory: does a genome that has met a niche before come back to it faster?
 
-A lineage alternates between two niches; at every switch the half-time is the number of generations
-in which the expected log fitness closes half of its gap to the optimum. At the end the same lineage
-meets, from the same niche, one it has seen and one it has not. Parter, Kashtan & Alon 2008,
-doi:10.1371/journal.pcbi.1000206; Watson et al. 2014, doi:10.1111/evo.12337.
+A lineage alternates between two niches. Alleles follow every switch; weights evolve more slowly and
+keep what the niches have in common. At the end, in the second niche, populations of the evolved
+genome meet the first niche again and, as far away, one that the lineage never met. Parter, Kashtan
+& Alon 2008, doi:10.1371/journal.pcbi.1000206; Watson et al. 2014, doi:10.1111/evo.12337.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-import xarray as xr
+import pandas as pd
 from numpy.typing import NDArray
+from tqdm.auto import tqdm
 
-from genomic_code.inference.evolve import MeanFieldPopulation, evolve
+from genomic_code.inference.evolve import evolve
+from genomic_code.inference.experiments.response import Response, respond
 from genomic_code.inference.lineage import Lineage
 from genomic_code.inference.niche import Niche
 from genomic_code.inference.schedule import Schedule
@@ -44,27 +46,65 @@ def half_time(log_fitness: NDArray[np.floating]) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Memory:
-    """Half-times of a lineage that alternates between two niches."""
+    """Lineages that alternated between two niches, and how their genomes respond."""
 
     half_times: NDArray[np.float64]
-    """At each switch, the first arrival included, generations."""
-    seen: float
-    """Half-time of the last return to a niche that was met before."""
-    unseen: float
-    """Half-time, from the same population, to a niche that was not."""
-    lineage: Lineage
-    """The alternating lineage."""
+    """At each arrival in a niche, generations to half of the lost log fitness, `(seed, arrival)`;
+    the first is that of the ancestor."""
+    responses: dict[str, list[Response]]
+    """Responses to the niche `met before` and to the one `never met`, one a seed."""
+    lineages: list[Lineage]
+    """The alternating lineages, one a seed."""
 
-    def plot(self, ax: "Axes | None" = None) -> "Axes":
-        """Half-times over the switches; dashed, the niche that was not seen."""
-        from genomic_code.inference.plots_style import BLUE, ORANGE, axes_for, legend
+    @property
+    def frame(self) -> pd.DataFrame:
+        """Means over seeds and standard deviations between them, a row a niche.
 
-        ax = axes_for(ax)
-        times = [*self.half_times, self.seen]
-        ax.plot(range(len(times)), times, "o-", ms=3, color=BLUE, label="niches seen in turn")
-        ax.axhline(self.unseen, ls="--", color=ORANGE, label="niche not seen before")
-        ax.set(xlabel="switch", ylabel="half-time (generations)")
-        legend(ax)
+        Columns, each followed by its `_sd`: `half_time` (generations to half the distance),
+        `fitness_half_time` (to half the lost log fitness), `evolvability` (e_M towards the niche
+        over its mean; 1 without memory).
+        """
+        rows = []
+        for name, runs in self.responses.items():
+            row: dict[str, str | float] = {"niche": name}
+            for measure in ("half_time", "fitness_half_time", "evolvability"):
+                values = [getattr(run, measure).mean() for run in runs]
+                row[measure] = float(np.mean(values))
+                row[f"{measure}_sd"] = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+            rows.append(row)
+        return pd.DataFrame(rows).set_index("niche")
+
+    def plot(self, ax: "Sequence[Axes] | None" = None) -> "Sequence[Axes]":
+        """Left, half-times over the switches; right, the two responses; mean and sd over seeds."""
+        from genomic_code.inference.plots_style import (
+            BLUE,
+            GREY,
+            ORANGE,
+            axes_for,
+            legend,
+            titled,
+        )
+
+        if ax is None:
+            ax = list(axes_for(None, 2.8, 7.0, ncols=2))
+        free = min(1, len(self.half_times) - 1)
+        mean, spread = self.half_times.mean(0), self.half_times.std(0, ddof=free)
+        ax[0].errorbar(range(len(mean)), mean, spread, fmt="o-", color=BLUE, ms=3, lw=1.2)
+        ax[0].set(xlabel="arrival in a niche", ylim=(0, None))
+        ax[0].set_ylabel("half-time of log fitness (generations)")
+        titled(ax[0], "alternating lineage")
+        for colour, (name, runs) in zip((BLUE, ORANGE), self.responses.items(), strict=True):
+            curves = np.stack([run.distance.mean(1) for run in runs])
+            mean, spread = curves.mean(0), curves.std(0, ddof=free)
+            ax[1].plot(mean, color=colour, lw=1.4, label=name)
+            ax[1].fill_between(
+                range(len(mean)), mean - spread, mean + spread, color=colour, alpha=0.2, lw=0
+            )
+        ax[1].axhline(0.25, ls=":", lw=1, color=GREY)
+        ax[1].set(xlabel="generation", xlim=(0, None), ylim=(0, None))
+        ax[1].set_ylabel("squared distance to target (start = 1)")
+        titled(ax[1], "populations that meet a niche")
+        legend(ax[1])
         return ax
 
 
@@ -74,45 +114,63 @@ def memory(
     other: Niche,
     unseen: Niche,
     *,
-    cycles: int = 10,
+    seeds: Sequence[int] = range(4),
+    cycles: int = 15,
     period: int = 20,
-    population_size: int = 200,
-    seed: int = 0,
+    population_size: int = 20,
+    weight_rate: float = 0.1,
+    replicates: int = 8,
+    response_generations: int = 150,
+    mutational_trace: float = 0.02,
+    progress: bool = False,
     **options: Any,
 ) -> Memory:
-    """Alternate a lineage between two niches, then test it on one of them and on a third.
+    """Alternate lineages between two niches, then let populations meet the first and a third one.
 
     Args:
         formalization: A registry name or an instance.
-        one: First niche; the lineage returns to it at the end.
-        other: Second niche.
-        unseen: The control, best as far from `other` as `one` is.
-        cycles: How often both are met.
-        period: Generations in a niche.
-        population_size: Number of individuals.
-        seed: Seed.
+        one: First niche, of one condition; populations return to it at the end.
+        other: Second niche; the lineage ends in it.
+        unseen: The control, as far from `other` as `one` is.
+        seeds: One lineage a seed.
+        cycles: How often both are met; at least 1.
+        period: Generations in a niche; a few nu, for alleles follow within nu generations.
+        population_size: Individuals that set nu of the lineage. Populations that respond have 200.
+        weight_rate: Evolutionary rate of weights over that of alleles.
+        replicates: Populations that respond, a niche and a seed.
+        response_generations: Generations of the response.
+        mutational_trace: Trace of M of every responding population.
+        progress: Whether to show a progress bar.
         **options: Further arguments of `evolve`.
 
     Raises:
         ValueError: An argument is unfit.
     """
-    if cycles < 1:
-        raise ValueError(f"cycles must be at least 1, got {cycles}")
-    plan = Schedule((one, other), period)
-    common: dict[str, Any] = {"population_size": population_size, "seed": seed, **options}
-    lineage = evolve(formalization, plan, generations=2 * cycles * period, **common)
-    fitness = lineage.dataset["expected_log_fitness"].values[:-1].reshape(2 * cycles, period)
-    state = last_population(lineage.dataset, seed)
-    ends = [
-        evolve(formalization, niche, generations=10 * period, start=state, **common)
-        for niche in (one, unseen)
-    ]
-    seen, new = (half_time(end.dataset["expected_log_fitness"].values) for end in ends)
-    return Memory(np.array([half_time(row) for row in fitness]), seen, new, lineage)
-
-
-def last_population(dataset: xr.Dataset, seed: int) -> MeanFieldPopulation:
-    """The population of the last record, to go on with."""
-    last = dataset.isel(generation=-1)
-    location, scale = (torch.tensor(last[name].values) for name in ("location", "scale"))
-    return MeanFieldPopulation(location, scale**-2, seed, int(last["generation"]))
+    for name, value in {"cycles": cycles, "replicates": replicates, "seeds": len(seeds)}.items():
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
+    apart = [float((niche.target - other.target).norm()) for niche in (one, unseen)]
+    if one.conditions != 1 or abs(apart[0] - apart[1]) > 1e-3 * apart[0]:
+        raise ValueError(
+            "one and unseen must be niches of one condition, their targets equally far from that "
+            f"of other; got {one.conditions} conditions and distances {apart[0]:.3g} and "
+            f"{apart[1]:.3g}"
+        )
+    targets = {"met before": one.target, "never met": unseen.target}
+    responses: dict[str, list[Response]] = {name: [] for name in targets}
+    half_times, lineages = [], []
+    for seed in tqdm(list(seeds), disable=not progress, leave=False):
+        lineage = evolve(
+            formalization, Schedule((one, other), period), population_size,
+            2 * cycles * period, seed, weight_rate=weight_rate, **options,
+        )  # fmt: skip
+        heights = lineage.dataset["expected_log_fitness"].values[:-1].reshape(-1, period)
+        half_times.append([half_time(row) for row in heights])
+        lineages.append(lineage)
+        for name, target in targets.items():
+            response = respond(
+                lineage, target.expand(replicates, -1), generations=response_generations,
+                mutational_trace=mutational_trace, alleles="evolved", seed=seed,
+            )  # fmt: skip
+            responses[name].append(response)
+    return Memory(np.array(half_times), responses, lineages)

@@ -16,6 +16,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 import xarray as xr
+from matplotlib.axes import Axes
 from torch import Tensor
 
 from genomic_code.inference.functionals.jacobian import jacobian
@@ -25,6 +26,7 @@ __all__ = [
     "effect",
     "in_environment",
     "pleiotropy_map",
+    "plot_pleiotropy",
     "without_edge",
     "without_latent",
     "without_locus",
@@ -32,6 +34,13 @@ __all__ = [
 
 INDIVIDUALS = 64
 """Individuals over which the Jacobian of canonical latents is averaged."""
+
+
+MEANINGS = {
+    "magnitude": "root mean squared change of an individual",
+    "shift": "mean change",
+    "variance": "variance after over before",
+}
 
 
 def without_locus(f: Map, locus: str | int, allele: float | None = None) -> Map:
@@ -167,3 +176,47 @@ def pleiotropy_map(before: Map, interventions: Mapping[str, Map]) -> xr.Dataset:
         raise ValueError("interventions must not be empty")
     found = [effect(before, after) for after in interventions.values()]
     return xr.concat(found, dim="intervention").assign_coords(intervention=list(interventions))
+
+
+def plot_pleiotropy(
+    effects: xr.Dataset, variable: str = "magnitude", ax: Axes | None = None
+) -> Axes:
+    """Draw a pleiotropy map, interventions by traits, posterior means; returns the axes.
+
+    Of `shift` and `variance`, cells whose 90 % interval excludes no change are outlined.
+
+    Args:
+        effects: What `pleiotropy_map` returned.
+        variable: `magnitude`, `shift` or `variance`.
+        ax: Axes to draw on, by default of a new figure.
+
+    Raises:
+        ValueError: There is no such variable.
+    """
+    import matplotlib.pyplot as plt
+
+    if variable not in MEANINGS:
+        raise ValueError(f"variable must be one of {', '.join(MEANINGS)}, got {variable!r}")
+    draws = effects[variable].transpose("draw", "intervention", "trait").values
+    values = draws.mean(0)
+    rows, columns = values.shape
+    if ax is None:
+        size = (2.6 + 0.45 * columns, 1.3 + 0.3 * rows)
+        ax = plt.figure(figsize=size, layout="constrained").subplots()
+    neutral = float(variable == "variance")
+    reach = max(float(np.nanmax(np.abs(values - neutral), initial=0.0)), 1e-12)
+    if variable == "magnitude":
+        image = ax.imshow(values, cmap="cividis", vmin=0, vmax=reach, aspect="auto")
+    else:
+        limits = {"vmin": neutral - reach, "vmax": neutral + reach}
+        image = ax.imshow(values, cmap="PuOr", aspect="auto", **limits)
+    low, high = np.quantile(draws, [0.05, 0.95], axis=0)
+    if variable != "magnitude":
+        for row, column in np.argwhere((low > neutral) | (high < neutral)):
+            box = plt.Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, color="black")
+            ax.add_patch(box)
+    ax.set_xticks(range(columns), effects["trait"].values, rotation=90)
+    ax.set_yticks(range(rows), effects["intervention"].values)
+    ax.set_title(MEANINGS[variable], fontsize="medium")
+    ax.figure.colorbar(image, ax=ax)
+    return ax

@@ -36,6 +36,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
+from genomic_code.spec.html import formalization_html
 from genomic_code.spec.linear import project
 from genomic_code.spec.model import run
 from genomic_code.spec.noise import Normal
@@ -63,6 +64,7 @@ class Attractor:
     name: ClassVar[str] = "attractor"
     complexity: ClassVar[int] = 8
     rotatable: ClassVar[bool] = True
+    _repr_html_ = formalization_html
 
     latents: int = 4
     """Number of latents K, the units of the network; at least 1."""

@@ -21,6 +21,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from genomic_code.spec.html import formalization_html
 from genomic_code.spec.linear import project
 from genomic_code.spec.model import run
 from genomic_code.spec.noise import Normal
@@ -39,6 +40,7 @@ class Blueprint:
     name: ClassVar[str] = "blueprint"
     complexity: ClassVar[int] = 2
     rotatable: ClassVar[bool] = False
+    _repr_html_ = formalization_html
 
     loci_per_trait: float = 8.0
     """Prior guess p0 of the number of causal loci of a trait; positive, taken as at most L/2."""

@@ -32,6 +32,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from genomic_code.spec.html import formalization_html
 from genomic_code.spec.linear import project
 from genomic_code.spec.model import run
 from genomic_code.spec.noise import Normal
@@ -52,6 +53,7 @@ class Bottleneck:
     name: ClassVar[str] = "bottleneck"
     complexity: ClassVar[int] = 10
     rotatable: ClassVar[bool] = True
+    _repr_html_ = formalization_html
 
     latents: int = 3
     """Number of latents K; at least 1."""

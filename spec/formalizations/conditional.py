@@ -30,6 +30,7 @@ import torch
 from torch import Tensor
 
 from genomic_code.spec.formalizations.generative import DECODERS, STEEPNESS, Generative
+from genomic_code.spec.html import formalization_html
 from genomic_code.spec.model import run
 from genomic_code.spec.noise import Normal
 from genomic_code.spec.priors import ARD, baseline_traits, choose
@@ -46,6 +47,7 @@ class Conditional:
     name: ClassVar[str] = "conditional"
     complexity: ClassVar[int] = 9
     rotatable: ClassVar[bool] = True
+    _repr_html_ = formalization_html
 
     latents: int = 3
     """Number of latents K; at least 1."""

@@ -32,6 +32,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
+from genomic_code.spec.html import formalization_html
 from genomic_code.spec.linear import project
 from genomic_code.spec.model import run
 from genomic_code.spec.noise import Normal
@@ -68,6 +69,7 @@ class Disentangled:
     name: ClassVar[str] = "disentangled"
     complexity: ClassVar[int] = 7
     rotatable: ClassVar[bool] = True
+    _repr_html_ = formalization_html
 
     latents: int = 6
     """Number of latents K before needless ones are switched off; at least 1."""

@@ -35,6 +35,7 @@ import torch
 from torch import Tensor
 
 from genomic_code.spec.formalizations.blueprint import Blueprint
+from genomic_code.spec.html import formalization_html
 from genomic_code.spec.linear import project
 from genomic_code.spec.model import run
 from genomic_code.spec.noise import Normal
@@ -52,6 +53,7 @@ class Epistatic:
     name: ClassVar[str] = "epistatic"
     complexity: ClassVar[int] = 4
     rotatable: ClassVar[bool] = False
+    _repr_html_ = formalization_html
 
     loci_per_trait: float = 8.0
     """Prior guess p0 of the number of causal loci of a trait; positive, taken as at most L/2."""

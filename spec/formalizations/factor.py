@@ -21,6 +21,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from genomic_code.spec.html import formalization_html
 from genomic_code.spec.linear import project
 from genomic_code.spec.model import run
 from genomic_code.spec.noise import Normal
@@ -38,6 +39,7 @@ class Factor:
     name: ClassVar[str] = "factor"
     complexity: ClassVar[int] = 1
     rotatable: ClassVar[bool] = True
+    _repr_html_ = formalization_html
 
     latents: int = 3
     """Number of latents K; at least 1."""

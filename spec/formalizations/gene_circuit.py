@@ -47,6 +47,7 @@ import torch
 from torch import Tensor
 
 from genomic_code.spec.cohort import Cohort
+from genomic_code.spec.html import formalization_html
 from genomic_code.spec.maternal import (
     FACTORS,
     INPUTS,
@@ -73,6 +74,7 @@ class GeneCircuit:
     name: ClassVar[str] = "gene_circuit"
     complexity: ClassVar[int] = 11
     rotatable: ClassVar[bool] = False
+    _repr_html_ = formalization_html
     positional: ClassVar[bool] = True
     """Traits are levels at positions and loci certain factors: neither can be relabelled."""
     example_shape: ClassVar[Shape] = Shape(individuals=8, loci=4, environments=2, traits=24)

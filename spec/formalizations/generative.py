@@ -40,6 +40,7 @@ import torch
 from torch import Tensor
 
 from genomic_code.spec.fourier import fourier_features
+from genomic_code.spec.html import formalization_html
 from genomic_code.spec.linear import project
 from genomic_code.spec.model import run
 from genomic_code.spec.noise import Normal
@@ -74,6 +75,7 @@ class Generative:
     name: ClassVar[str] = "generative"
     complexity: ClassVar[int] = 6
     rotatable: ClassVar[bool] = True
+    _repr_html_ = formalization_html
 
     latents: int = 3
     """Number of latents K; at least 1."""

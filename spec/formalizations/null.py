@@ -16,6 +16,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from genomic_code.spec.html import formalization_html
 from genomic_code.spec.model import run
 from genomic_code.spec.noise import Normal
 from genomic_code.spec.priors import baseline, baseline_traits
@@ -31,6 +32,7 @@ class Null:
     name: ClassVar[str] = "null"
     complexity: ClassVar[int] = 0
     rotatable: ClassVar[bool] = True
+    _repr_html_ = formalization_html
 
     noise: Noise = Normal()
     """Measurement model."""

@@ -20,6 +20,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from genomic_code.spec.html import formalization_html
 from genomic_code.spec.linear import project
 from genomic_code.spec.model import run
 from genomic_code.spec.noise import Normal
@@ -44,6 +45,7 @@ class Polygenic:
     name: ClassVar[str] = "polygenic"
     complexity: ClassVar[int] = 3
     rotatable: ClassVar[bool] = True
+    _repr_html_ = formalization_html
 
     concentration: float = 1.5
     """LKJ concentration of the genetic correlation; 1 is uniform, larger is nearer to none."""

@@ -27,6 +27,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
+from genomic_code.spec.html import formalization_html
 from genomic_code.spec.linear import project
 from genomic_code.spec.model import run
 from genomic_code.spec.noise import Normal
@@ -54,6 +55,7 @@ class Program:
     name: ClassVar[str] = "program"
     complexity: ClassVar[int] = 5
     rotatable: ClassVar[bool] = True
+    _repr_html_ = formalization_html
 
     steps: int = 4
     """Number of steps S; at least 1."""

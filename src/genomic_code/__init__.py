@@ -6,8 +6,16 @@ cohort, compares them, and reads evolvability off the posterior.
 Source of the hypothesis: Mitchell & Cheney, Trends in Genetics 2025, doi:10.1016/j.tig.2025.01.008.
 """
 
-from genomic_code import inference, spec
+from typing import TYPE_CHECKING
+
+from genomic_code.lazy import lazy
+
+if TYPE_CHECKING:
+    from genomic_code import inference, spec
+    from genomic_code.inference.archive import load
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "inference", "spec"]
+__all__ = ["__version__", "inference", "load", "spec"]
+
+__getattr__, __dir__ = lazy(__name__)

@@ -78,6 +78,11 @@ def test_too_few_replicates_leave_it_undecided(genome: AlleleGenome, niche: Nich
     assert "more replicates" in result.verdict
 
 
+def test_a_formalization_is_not_a_genome(niche: Niche) -> None:
+    with pytest.raises(ValueError, match=r"genome must be an AlleleGenome, got str"):
+        correspondence("generative", niche, population_size=9, mutation_rate=0.1)  # type: ignore[arg-type]
+
+
 def test_short_burn_in_is_refused(genome: AlleleGenome, niche: Niche) -> None:
     with pytest.raises(ValueError, match=r"burn_in must be at least 6 / mutation_rate = 600"):
         correspondence(genome, niche, population_size=10, mutation_rate=0.01, burn_in=100)

@@ -3,17 +3,21 @@
 import math
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from genomic_code.inference import DivergenceError, Settings, fit
-from genomic_code.inference.engine import State, capture, make_step
+from genomic_code.inference.engine import State, advance, capture, make_step
+from genomic_code.inference.fallback import pyro_step
 from genomic_code.inference.flat import FlatModel
+from genomic_code.inference.graph import tidy
 from genomic_code.inference.guides import MeanField
-from genomic_code.spec import FORMALIZATIONS, Cohort, Null
+from genomic_code.spec import FORMALIZATIONS, Cohort, Null, simulate
 from genomic_code.spec.protocols import Weights
 from genomic_code.spec.standardize import Scaler
 
@@ -24,10 +28,10 @@ def example(name: str, cohort: Cohort) -> tuple[FlatModel, tuple[Tensor, ...]]:
     data = Scaler.fit(cohort).data(cohort)
     flat = FlatModel(FORMALIZATIONS[name](), data.shape)
     torch.manual_seed(0)
-    state = State.start(MeanField().start(0.1 * torch.randn(1, 2, flat.dim)))
+    parameters = MeanField().start(0.1 * torch.randn(1, 2, flat.dim))
     noise = torch.randn(2, 1, 2, flat.dim)
     tensors = [each[None, None] for each in data if each is not None]
-    return flat, (*state, torch.tensor(0.01), noise, *tensors)
+    return flat, (parameters, noise, *tensors)
 
 
 @pytest.mark.parametrize("name", ["blueprint", "polygenic", "generative"])
@@ -38,6 +42,89 @@ def test_recorded_step_equals_plain_step(name: str, cohort: Cohort) -> None:
     assert recorded is not step
     for plain, replayed in zip(step(*inputs), recorded(*inputs), strict=True):
         torch.testing.assert_close(plain, replayed, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", sorted(FORMALIZATIONS))
+def test_step_is_that_of_pyro(name: str) -> None:
+    """ELBO and gradient equal those of Pyro's Trace_ELBO with the same draws, in double precision.
+
+    With given sites and without, folds and restarts and draws one by one.
+    """
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        kind = FORMALIZATIONS[name]
+        sizes = getattr(kind, "example_shape", None)
+        if sizes is not None:
+            pytest.skip("fits fixed shapes only")
+        cohort = simulate("factor", individuals=12, loci=6, traits=3, missing=0.1, seed=3)
+        flat, (parameters, noise, *tensors) = example(name, cohort)
+        ours = make_step(flat, MeanField())(parameters, noise, *tensors)
+        theirs = pyro_step(flat, MeanField())(parameters, noise, *tensors)
+        for own, other in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(own, other, rtol=1e-8, atol=1e-8)
+    finally:
+        torch.set_default_dtype(before)
+
+
+def test_fit_by_pyro_agrees(cohort: Cohort) -> None:
+    settings = Settings(restarts=1, screening=20, steps=40, cycles=1, elbo_draws=20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ours = fit("null", cohort, settings=settings, progress=False)
+        theirs = fit("null", cohort, settings=settings, backend="pyro", progress=False)
+    assert abs(ours.elbo - theirs.elbo) < 0.05
+
+
+def devices() -> list[str]:
+    found = ["cpu"]
+    if torch.cuda.is_available():
+        found.append("cuda")
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return found
+
+
+@pytest.mark.parametrize("device", devices())
+@pytest.mark.parametrize("name", ["polygenic", "blueprint", "generative"])
+def test_devices_agree(name: str, device: str, cohort: Cohort) -> None:
+    """Other devices draw other noise: the ELBO agrees within its Monte-Carlo error."""
+    here = fit(name, cohort, settings=QUICK, progress=False)
+    there = fit(name, cohort, settings=QUICK, device=device, progress=False)
+    assert there.parameters.device.type == "cpu"
+    assert abs(here.elbo - there.elbo) < 5 * (here.elbo_error + there.elbo_error) + 2
+    assert np.isfinite(there.predict(draws=4)["mean"]).all()
+
+
+def test_tidy_keeps_values_and_drops_work() -> None:
+    def function(x: Tensor) -> Tensor:
+        constant = torch.full((3,), 2.0).log() + 1
+        unused = x.exp()
+        del unused
+        return (x * constant).detach() + (x * constant)
+
+    x = torch.arange(3.0)
+    graph = make_fx(function)(x)
+    before = sum(node.op == "call_function" for node in graph.graph.nodes)
+    expected = function(x)
+    small = tidy(graph)
+    after = [node.target for node in small.graph.nodes if node.op == "call_function"]
+    assert len(after) == 2 < before
+    assert torch.equal(small(x), expected)
+
+
+def test_advance_is_adam() -> None:
+    torch.manual_seed(0)
+    start = torch.randn(2, 3, 4)
+    state = State.start(start)
+    parameter = torch.nn.Parameter(start.clone())
+    reference = torch.optim.Adam([parameter], lr=0.03, betas=(0.9, 0.99))
+    for _ in range(5):
+        slope = torch.randn(2, 3, 4)
+        advance(state, slope, 0.03)
+        parameter.grad = slope
+        reference.step()
+    torch.testing.assert_close(state.parameters, parameter.data)
 
 
 @dataclass(frozen=True)
@@ -52,12 +139,12 @@ class Branching(Null):
 def test_branching_models_are_run_plainly_with_a_warning(cohort: Cohort) -> None:
     data = Scaler.fit(cohort).data(cohort)
     flat = FlatModel(Branching(), data.shape)
-    state = State.start(MeanField().start(torch.full((1, 1, flat.dim), 0.05)))
+    parameters = MeanField().start(torch.full((1, 1, flat.dim), 0.05))
     noise = torch.zeros(1, 1, 1, flat.dim)
     tensors = [each[None, None] for each in data if each is not None]
     step = make_step(flat, MeanField())
     with pytest.warns(UserWarning, match="cannot be recorded|branches on tensor values"):
-        assert capture(step, (*state, torch.tensor(0.01), noise, *tensors)) is step
+        assert capture(step, (parameters, noise, *tensors)) is step
 
 
 def test_posterior_of_the_mean_is_conjugate() -> None:
@@ -115,10 +202,11 @@ def test_divergence_is_reported_not_returned(cohort: Cohort) -> None:
     [
         ({"restarts": 0}, "restarts must be an integer of at least 1, got 0"),
         ({"rate": -1.0}, r"rate must be positive, got -1\.0"),
+        ({"device": "cdua"}, "device must be one of this machine, such as 'cpu', got 'cdua'"),
         ({"backend": "eger"}, "backend must be one of .* did you mean 'eager'"),
     ],
 )
-def test_bad_settings(options: dict[str, int], message: str, cohort: Cohort) -> None:
+def test_bad_settings(options: dict[str, Any], message: str, cohort: Cohort) -> None:
     with pytest.raises(ValueError, match=message):
         fit("null", cohort, progress=False, **options)
 

@@ -14,11 +14,13 @@ from genomic_code.inference.evolvability_calibrate import (
     untransform,
 )
 from genomic_code.inference.evolvability_compare import compare_evolvability
+from genomic_code.inference.evolve import evolve
 from genomic_code.inference.fit import fit
 from genomic_code.inference.functionals.map import Map
 from genomic_code.inference.functionals.matrices import along_directions, matrix_metrics
 from genomic_code.inference.functionals.summary import evolvability_of_map
 from genomic_code.inference.lineage import Lineage
+from genomic_code.inference.niche import Niche
 from genomic_code.spec import FORMALIZATIONS, simulate
 from tests.inference.functionals.maps import additive_map, hypercube, prior_map
 
@@ -180,6 +182,25 @@ def test_lineage_gives_metrics_by_generation():
         evolvability(bare)
 
 
+def test_last_generation_of_a_lineage_on_a_population(cohort, fits):
+    """All functionals of the map that evolved, M among them by the Jacobian."""
+    x = torch.as_tensor(np.eye(10, dtype=np.float32)[:6])
+    niche = Niche(np.zeros((6, 4)), environment=torch.zeros(6, 1), genotype=x)
+    lineage = evolve("factor", niche, 50, 3, draws=8)
+    tree = evolvability(lineage, population=cohort, draws=6, progress=False)
+    assert tree["metrics"].sizes["draw"] == 6
+    assert tree["generations"]["tr_G"].dims == ("generation",)
+    weights = lineage.weights(6, 0)
+    effects = (weights["encoder"] @ weights["decoder"]).double()
+    trace = effects.square().sum((1, 2))
+    np.testing.assert_allclose(tree["metrics"]["tr_M"], trace, rtol=1e-4)
+    np.testing.assert_allclose(tree["metrics"]["additive_share"], 1, rtol=1e-4)
+    with pytest.raises(ValueError, match="population must have the sizes of the lineage"):
+        evolvability(lineage, population=simulate("factor", 20, 3, 4, 1))
+    with pytest.raises(ValueError, match="population must be None for a fit"):
+        evolvability(fits["factor"], population=cohort)
+
+
 def test_comparison(fits):
     result = compare_evolvability(fits, draws=20, trajectories=0, progress=False)
     frame = result.frame
@@ -218,6 +239,8 @@ def test_bad_comparison(fits, change, message):
 def test_bad_draws(fits):
     with pytest.raises(ValueError, match="draws must be an integer of at least 2, got 1"):
         evolvability(fits["factor"], draws=1)
+    with pytest.raises(ValueError, match=r"posterior must be a Fit, a Lineage.*got str"):
+        evolvability("factor")
 
 
 def test_replicates_resemble_the_cohort(fits, cohort):

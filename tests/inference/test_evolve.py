@@ -66,6 +66,23 @@ def test_evolution_rests_at_the_tempered_posterior(process: str, nu: float) -> N
     assert lineage.dataset.attrs["nu"] == nu
 
 
+def test_slower_weights_move_less_and_alleles_as_before() -> None:
+    niche = Niche(torch.ones(1, 3))
+    genome = WeightGenome(Generative(latents=2, hidden=4), niche, 6)
+    start = MeanFieldPopulation(prior_draw(genome, 0, 0.3), torch.full((genome.size,), 100.0))
+    even, slow = (FreeFitness(genome, Drift(5000), weight_rate=rate) for rate in (1.0, 0.1))
+    fast_move, slow_move = (rule.step(start, niche).location - start.location
+                            for rule in (even, slow))  # fmt: skip
+    alleles = genome.slice("alleles")
+    torch.testing.assert_close(slow_move[alleles], fast_move[alleles])
+    weights = torch.ones(genome.size, dtype=torch.bool)
+    weights[alleles] = False
+    # A tenth but for the change of precision within the step.
+    torch.testing.assert_close(slow_move[weights], fast_move[weights] / 10, atol=1e-6, rtol=0.2)
+    with pytest.raises(ValueError, match="weight_rate must be 1 where the niche imposes"):
+        evolve("null", Niche([0.0], genotype=torch.zeros(1, 2)), 9, 2, weight_rate=0.5)
+
+
 def test_a_generation_writes_at_most_log_n_nats() -> None:
     state = MeanFieldPopulation(torch.zeros(30), torch.ones(30))
     slope, curvature = 1e4 * torch.randn(30), 1e5 * torch.randn(30)

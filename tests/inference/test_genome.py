@@ -118,3 +118,12 @@ def test_environments_must_be_those_of_the_weights() -> None:
     assert genome.traits(torch.zeros(4, 3), Niche([0.0] * 2, environment=[1.0])).shape == (4, 1, 2)
     with pytest.raises(ValueError, match=r"niche must have 1 environments .* got 0"):
         genome.traits(torch.zeros(4, 3), Niche([0.0, 0.0]))
+
+
+def test_genomes_are_drawn_from_the_prior() -> None:
+    niche = Niche([0.0, 0.0], environment=[1.0])
+    one, two, other = (AlleleGenome.draw("generative", niche, 4, seed=s) for s in (1, 1, 2))
+    alleles = torch.ones(3, 4)
+    torch.testing.assert_close(one.traits(alleles, niche), two.traits(alleles, niche))
+    assert one.traits(alleles, niche).shape == (3, 1, 2)
+    assert (one.traits(alleles, niche) != other.traits(alleles, niche)).any()

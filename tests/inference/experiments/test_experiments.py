@@ -1,17 +1,25 @@
 """The learning experiments, and genomes whose mutation has no preferred direction."""
 
+from typing import Any
+
 import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
 
 from genomic_code.inference.evolve import evolve
-from genomic_code.inference.experiments import generalisation, memory, organisms, respond
+from genomic_code.inference.experiments import (
+    bottleneck,
+    generalisation,
+    memory,
+    organisms,
+    respond,
+)
 from genomic_code.inference.experiments.memory import half_time
 from genomic_code.inference.experiments.response import Response
 from genomic_code.inference.niche import Niche
 from genomic_code.inference.schedule import modular_targets
-from genomic_code.spec import Factor
+from genomic_code.spec import Cohort, Factor
 
 mpl.use("Agg")
 
@@ -95,19 +103,66 @@ def test_half_times_are_interpolated() -> None:
     assert half_time(np.array([-4.0, -2.0])) == 1.0
 
 
-def test_memory_compares_a_niche_that_was_met_with_one_that_was_not() -> None:
-    one, other = torch.ones(1, 6), -torch.ones(1, 6)
-    unseen = torch.tensor([[1.0, -1.0, 1.0, -1.0, 1.0, -1.0]])
+NICHES = [
+    Niche([1.0, 1.0, 1.0, 1.0], name="one"),
+    Niche([1.0, 1.0, -1.0, -1.0], name="other"),
+    Niche([-1.0, 1.0, 1.0, -1.0], name="unseen"),
+]
+
+
+def test_memory_is_reported_for_the_niche_that_was_met_and_the_one_that_was_not() -> None:
     result = memory(
-        Factor(latents=2), Niche(one), Niche(other), Niche(unseen),
-        cycles=6, period=10, loci=8,
+        Factor(latents=2), *NICHES, seeds=(0, 1), cycles=2, period=4, loci=6, replicates=2,
+        response_generations=5,
     )  # fmt: skip
-    assert result.half_times.shape == (12,)
-    assert result.seen < result.unseen
-    assert result.plot().get_xlabel() == "switch"
+    assert result.half_times.shape == (2, 4)
+    assert result.lineages[0].dataset["niche"].values[-1] == "other"
+    frame = result.frame
+    assert list(frame.index) == ["met before", "never met"]
+    assert np.isfinite(frame.to_numpy()).all()
+    assert {"half_time", "fitness_half_time", "evolvability"} < set(frame.columns)
+    left, right = result.plot()
+    assert left.get_xlabel() == "arrival in a niche"
+    assert len(right.get_legend().get_texts()) == 2
     mpl.pyplot.close("all")
-    with pytest.raises(ValueError, match="cycles must be at least 1, got 0"):
-        memory("factor", Niche(one), Niche(other), Niche(unseen), cycles=0)
+
+
+@pytest.mark.parametrize(
+    ("niches", "options", "message"),
+    [
+        (NICHES, {"cycles": 0}, "cycles must be at least 1, got 0"),
+        (NICHES, {"seeds": ()}, "seeds must be at least 1, got 0"),
+        ([NICHES[0], NICHES[1], Niche([-1.0, -1.0, 1.0, 1.0])], {}, "equally far .* 2.83 and 4"),
+        ([Niche(torch.ones(2, 4))] * 3, {}, "one condition"),
+        (NICHES, {"weight_rate": 0.0}, r"weight_rate must be in \(0, 1\], got 0"),
+        (NICHES, {"population_size": -1}, "population_size must be an integer"),
+    ],
+)
+def test_bad_memories_are_refused(
+    niches: list[Niche], options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        memory("factor", *niches, **options)
+
+
+@pytest.mark.slow
+def test_a_wider_bottleneck_lets_more_bits_pass(cohort: Cohort) -> None:
+    result = bottleneck(
+        cohort, (1, 4), folds=2, hidden=8, draws=20, restarts=1, steps=40, progress=False
+    )
+    assert set(result.curve.index) == {1, 4}
+    assert {"bits", "bits_se", "heldout", "heldout_low", "frontier"} <= set(result.curve.columns)
+    assert len(result.fits[4]) == 2
+    ax = result.plot()
+    assert "bits" in ax.get_xlabel()
+    mpl.pyplot.close("all")
+
+
+def test_bad_bottlenecks_are_refused(cohort: Cohort) -> None:
+    with pytest.raises(ValueError, match="genes must hold at least one"):
+        bottleneck(cohort, ())
+    with pytest.raises(ValueError, match="genes must be at most hidden = 8, got 9"):
+        bottleneck(cohort, (9,), hidden=8)
 
 
 @pytest.mark.slow

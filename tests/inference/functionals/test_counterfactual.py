@@ -1,5 +1,6 @@
 """Interventions on the map, and what they do."""
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
@@ -8,11 +9,14 @@ from genomic_code.inference.functionals.counterfactual import (
     effect,
     in_environment,
     pleiotropy_map,
+    plot_pleiotropy,
     without_edge,
     without_latent,
     without_locus,
 )
 from tests.inference.functionals.maps import additive_map, hypercube, prior_map
+
+mpl.use("Agg")
 
 
 @pytest.fixture
@@ -87,6 +91,21 @@ def test_pleiotropy_map_is_labelled(additive):
     assert found["intervention"].values.tolist() == ["locus 0", "locus 1"]
     with pytest.raises(ValueError, match="empty"):
         pleiotropy_map(additive, {})
+
+
+@pytest.mark.parametrize(
+    ("variable", "outlined"), [("shift", 4), ("variance", 4), ("magnitude", 0)]
+)
+def test_pleiotropy_map_as_a_picture(variable, outlined):
+    """One locus moves all four traits in every draw, an environment without effects none."""
+    f = additive_map(torch.ones(3, 5, 4), hypercube(5))
+    found = pleiotropy_map(f, {"locus": without_locus(f, 0), "nothing": f})
+    ax = plot_pleiotropy(found, variable)
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["locus", "nothing"]
+    assert len(ax.images[0].get_array()) == 2
+    assert len(ax.patches) == outlined
+    with pytest.raises(ValueError, match="variable must be one of magnitude, shift, variance"):
+        plot_pleiotropy(found, "x")
 
 
 @pytest.mark.parametrize(

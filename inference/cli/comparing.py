@@ -1,6 +1,7 @@
 """The shell: `genomic-code compare` and `genomic-code card`."""
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -13,6 +14,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+PARTIAL = ".partial"
+"""Folder, within that of the results, of what is finished while a comparison runs."""
 DEFAULT = "null,factor,blueprint,polygenic,generative"
 
 
@@ -55,11 +58,21 @@ def compare(
             show_default=False,
         ),
     ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of a dask scheduler, such as tcp://host:8786: its workers do the fits, "
+            "with the same numbers. Needs the extra [cluster].",
+            show_default=False,
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars.")] = False,
 ) -> None:
     """Compare formalizations by what they predict of individuals they have not seen."""
     try:
-        run_compare(cohort, formalizations, folds, restarts, seed, jobs, out, quiet)
+        run_compare(
+            cohort, formalizations, folds, restarts, seed, jobs, out, quiet, scheduler
+        )  # fmt: skip
     except (ValueError, FloatingPointError, RuntimeError) as error:
         fail(str(error))
 
@@ -88,10 +101,12 @@ def run_compare(
     jobs: int,
     out: Path | None,
     quiet: bool,
+    scheduler: str | None = None,
 ) -> None:
     """Load, check everything that can be checked beforehand, compare, print and save."""
     # imports here keep --help fast
     import os
+    import shutil
 
     import torch
 
@@ -119,10 +134,12 @@ def run_compare(
             f"(simulated, seed {truth['seed']})"
         )
     processes = jobs or min(len(names), os.cpu_count() or 1)
-    result = compare_cohort(
-        names, data, folds=folds, seed=seed, settings=settings, jobs=processes,
-        progress=not quiet,
-    )  # fmt: skip
+    partial = None if out is None else out / PARTIAL
+    with cluster(scheduler):
+        result = compare_cohort(
+            names, data, folds=folds, seed=seed, settings=settings, jobs=processes,
+            progress=not quiet, partial=partial,
+        )  # fmt: skip
     typer.echo(f"\n{result}\n")
     typer.echo(
         f"{folds}-fold held-out individuals, seed {seed}; elpd and elbo in nats, traits in "
@@ -130,7 +147,34 @@ def run_compare(
     )
     if out is not None:
         save_comparison(result, out)
+        shutil.rmtree(out / PARTIAL)
         typer.echo(f"results in {out}")
+
+
+def cluster(address: str | None) -> AbstractContextManager[object]:
+    """Whatever joblib runs within goes to the dask scheduler at this address, if one is given.
+
+    Raises:
+        ValueError: dask is missing, or nothing answers at the address.
+    """
+    if address is None:
+        return nullcontext()
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ValueError(
+            "scheduler needs dask.distributed; install it with: pip install 'genomic-code[cluster]'"
+        ) from None
+    from joblib import parallel_config
+
+    try:
+        client = Client(address, timeout="10s", set_as_default=False)
+    except (OSError, ValueError) as cause:
+        raise ValueError(
+            f"scheduler must be the address of a running dask scheduler, got {address!r}: {cause}"
+        ) from None
+    context: AbstractContextManager[object] = parallel_config("dask", client=client)
+    return context
 
 
 def load(source: str | None):  # type: ignore[no-untyped-def]

@@ -1,0 +1,123 @@
+"""Making a recorded graph of tensor operations smaller without changing what it computes."""
+
+from typing import Any
+
+import torch
+from torch.fx import GraphModule, Node
+
+__all__ = ["tidy"]
+
+aten = torch.ops.aten
+IDENTITIES = {aten.detach.default, aten.alias.default, aten.lift_fresh_copy.default}
+"""Operations that matter only to autograd, or to Python."""
+LIKE = {
+    aten.new_zeros.default, aten.zeros_like.default, aten.ones_like.default, aten.full_like.default,
+}  # fmt: skip
+"""Operations that read only the shape of what they are given."""
+NEUTRAL = {
+    aten.pow.Tensor_Scalar: 1,
+    aten.mul.Tensor: 1,
+    aten.mul.Scalar: 1,
+    aten.div.Tensor: 1,
+    aten.div.Scalar: 1,
+    aten.add.Tensor: 0,
+    aten.sub.Tensor: 0,
+}
+"""Second arguments with which these operations change nothing."""
+SHAPING = {aten.view.default, aten.expand.default, aten._unsafe_view.default}
+SMALL = 4096
+"""Largest number of values of a constant that is computed beforehand."""
+
+
+def tidy(module: GraphModule) -> GraphModule:
+    """Leave out what is unused, trivial, constant or computed twice; in place."""
+    graph = module.graph
+    for node in list(graph.nodes):
+        if changes_nothing(node):
+            node.replace_all_uses_with(node.args[0])
+            graph.erase_node(node)
+    graph.eliminate_dead_code()
+    fold_constants(module)
+    merge_equals(module)
+    graph.eliminate_dead_code()
+    graph.lint()
+    module.recompile()
+    return module
+
+
+def changes_nothing(node: Node) -> bool:
+    """Whether an operation returns its first argument as it is."""
+    if node.op != "call_function" or not node.args or not isinstance(node.args[0], Node):
+        return False
+    if node.target in IDENTITIES:
+        return True
+    before, after = (each.meta.get("val") for each in (node.args[0], node))
+    if not isinstance(before, torch.Tensor) or not isinstance(after, torch.Tensor):
+        return False
+    if (before.shape, before.dtype) != (after.shape, after.dtype):
+        return False
+    if node.target in SHAPING:
+        return before.stride() == after.stride()
+    if node.target is aten.sum.dim_IntList:
+        return all(before.shape[each] == 1 for each in node.args[1])  # type: ignore[union-attr, index]
+    other = node.args[1] if len(node.args) > 1 else None
+    return (
+        node.target in NEUTRAL
+        and isinstance(other, int | float)
+        and other == NEUTRAL[node.target]
+        and not node.kwargs
+    )
+
+
+def fold_constants(module: GraphModule) -> None:
+    """Compute beforehand what depends on no input."""
+    known: dict[Node, Any] = {}
+    for node in list(module.graph.nodes):
+        if node.op == "get_attr":
+            known[node] = getattr(module, str(node.target))
+            continue
+        if node.op != "call_function" or not is_pure(node):
+            continue
+        if any(each not in known for each in node.all_input_nodes):
+            continue
+        args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), lambda each: known[each])
+        with torch.no_grad():
+            value = node.target(*args, **kwargs)
+        if not isinstance(value, torch.Tensor):
+            continue
+        known[node] = value
+        if value.numel() > SMALL and value.untyped_storage().nbytes() > SMALL * 8:
+            continue
+        name = f"constant_{len(known)}"
+        module.register_buffer(name, value, persistent=False)
+        with module.graph.inserting_before(node):
+            constant = module.graph.get_attr(name)
+        constant.meta = dict(node.meta)
+        known[constant] = value
+        node.replace_all_uses_with(constant)
+        module.graph.erase_node(node)
+
+
+def merge_equals(module: GraphModule) -> None:
+    """Compute equal expressions once."""
+    seen: dict[Any, Node] = {}
+    for node in list(module.graph.nodes):
+        if node.op == "get_attr":
+            key: Any = ("get_attr", node.target)
+        elif node.op == "call_function" and is_pure(node):
+            key = (node.target, repr(node.args), repr(sorted(node.kwargs.items())))
+        else:
+            continue
+        if key in seen:
+            node.replace_all_uses_with(seen[key])
+            module.graph.erase_node(node)
+        else:
+            seen[key] = node
+
+
+def is_pure(node: Node) -> bool:
+    """Whether an operation gives the same result each time and changes nothing."""
+    schema = getattr(node.target, "_schema", None)
+    if schema is None or schema.is_mutable:
+        return False
+    return torch.Tag.nondeterministic_seeded not in node.target.tags
