@@ -1,5 +1,7 @@
 """Figures: their axes, their labels, the numbers they draw; on light and on dark paper."""
 
+import functools
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import networkx as nx
@@ -77,6 +79,7 @@ def prediction(cohort):
     return xr.Dataset({"mean": cohort.phenotype, "sd": 0 * cohort.phenotype + 0.1})
 
 
+@functools.cache
 def drawings():
     """Every figure as a function of the axes, by name."""
     graph = to_graph(torch.randn(9, 4, 3), list("abcd"), list("xyz"), threshold=0.0)
