@@ -51,7 +51,8 @@ class Settings:
     cycles: int = 6
     """Largest number of such cycles."""
     tolerance: float = 2e-4
-    """A cycle is the last if it improves the ELBO by less, in nats per observed cell and weight."""
+    """A cycle is the last if it improves the ELBO by less, in nats per observed cell; five times as
+    much per weight, as most weights of a large model have little to do with the data."""
     rate: float = 0.06
     """First step size, on the scale of the unconstrained weights."""
     elbo_draws: int = 200
@@ -147,7 +148,7 @@ def optimise(
     pairs = int(flat.dim <= PAIRED)
     refine = recorded(1 + pairs)
     draws = max(SCREENING_DRAWS, min(settings.elbo_draws, DRAWN // flat.dim))
-    tolerance = settings.tolerance * (cells + flat.dim)
+    tolerance = settings.tolerance * (cells + 5 * flat.dim)
     before = torch.full((folds, 1), -torch.inf, dtype=torch.float64)
     converged = False
     for cycle in range(settings.cycles):
