@@ -93,7 +93,8 @@ def plot_confusion(table: pd.DataFrame, ax: "Axes | None" = None) -> "Axes":
     """Confusion matrix of a recovery certificate: verdicts (columns) by truth (rows), as counts.
 
     Args:
-        table: Counts, formalizations on both sides; further columns, such as "none", may follow.
+        table: Counts, formalizations on both sides, as `certify(...).confusion`; its columns
+            `share`, `low` and `high` are not drawn.
         ax: Axes to draw on; by default new ones.
 
     Returns:
@@ -102,6 +103,7 @@ def plot_confusion(table: pd.DataFrame, ax: "Axes | None" = None) -> "Axes":
     Raises:
         ValueError: The table is empty or holds something else than counts.
     """
+    table = table.drop(columns=["share", "low", "high"], errors="ignore")
     values = table.to_numpy(float)
     if not values.size or not np.isfinite(values).all() or values.min() < 0:
         raise ValueError("table must hold counts of verdicts by truth, of at least one truth")

@@ -185,6 +185,8 @@ def test_confusion_writes_the_counts():
     table = pd.DataFrame([[3, 1], [0, 4]], list("ab"), list("ab"))
     ax = plot_confusion(table)
     assert [text.get_text() for text in ax.texts] == ["3", "1", "0", "4"]
+    with_shares = table.assign(share=[0.75, 1.0], low=[0.2, 0.4], high=[1.0, 1.0])
+    assert len(plot_confusion(with_shares).texts) == 4
     with pytest.raises(ValueError, match="counts of verdicts"):
         plot_confusion(table - 2)
 
