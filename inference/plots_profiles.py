@@ -63,5 +63,6 @@ def plot_profiles(
     ax.set_ylabel("level (wild-type range)")
     titled(ax, individual.replace("_", " "))
     legend(ax, ncol=4, loc="upper center", columnspacing=1.0)
-    ax.set_ylim(top=ax.get_ylim()[1] * 1.18)
+    shown = [np.nanmax(line.get_ydata()) for line in ax.lines]
+    ax.set_ylim(top=max(ax.get_ylim()[1], 1.25 * max(shown)))  # room for the legend
     return ax
