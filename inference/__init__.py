@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from genomic_code.inference.plots_trust import plot_calibration, plot_confusion
     from genomic_code.inference.posterior import Fit
     from genomic_code.inference.schedule import Schedule
+    from genomic_code.inference.stream import StreamFit, fit_stream
 
 __all__ = [
     "AlleleGenome",
@@ -42,6 +43,7 @@ __all__ = [
     "Niche",
     "Schedule",
     "Settings",
+    "StreamFit",
     "active_plane",
     "attractors",
     "bits",
@@ -53,6 +55,7 @@ __all__ = [
     "evolve",
     "fit",
     "fit_ensemble",
+    "fit_stream",
     "hansen_houle",
     "landscape",
     "plot_calibration",

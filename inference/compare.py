@@ -6,9 +6,10 @@ the held-out individuals. Cells of an individual are added, since they are not i
 errors run over individuals. Vehtari, Gelman & Gabry 2017, doi:10.1007/s11222-016-9696-4.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from os import PathLike
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,8 +63,47 @@ class Comparison:
     """Held-out predictive mean `(formalization, individual, trait)` in units of the phenotype."""
     folds: NDArray[np.int64]
     """Fold of every individual `(N,)`."""
-    fits: dict[str, Fit] = field(repr=False)
+    fits: Mapping[str, Fit] = field(repr=False)
     """Fits to all individuals, by name."""
+    seed: int = 0
+    """Seed of folds, starts and draws."""
+    settings: Settings = field(default_factory=Settings)
+    """How the fits were optimised."""
+
+    def __repr__(self) -> str:
+        return f"Comparison on {self.cohort.name!r}: {self.verdict}"
+
+    def _repr_html_(self) -> str:
+        table = self.frame.to_html(float_format="{:.2f}".format, border=0, na_rep="")
+        name, verdict = escape(self.cohort.name), escape(self.verdict)
+        return f"<div><strong>Comparison on {name}</strong><p>{verdict}</p>{table}</div>"
+
+    def save(self, directory: str | os.PathLike[str]) -> list[Path]:
+        """Write table, verdict, cohort, fits and figures; see `inference.results`.
+
+        Raises:
+            ValueError: The directory cannot be written.
+        """
+        from genomic_code.inference.results import save_comparison
+
+        return save_comparison(self, Path(directory))
+
+    @staticmethod
+    def load(
+        directory: str | os.PathLike[str], formalizations: Sequence[Formalization] = ()
+    ) -> "Comparison":
+        """Read what `save` wrote; each fit is read when it is first asked for.
+
+        Args:
+            directory: Where the comparison was saved.
+            formalizations: Those among the compared ones that are classes of your own.
+
+        Raises:
+            ValueError: The directory holds no comparison, or one of a newer version.
+        """
+        from genomic_code.inference.results import load_comparison
+
+        return load_comparison(Path(directory), formalizations)
 
     def __str__(self) -> str:
         return f"{self.frame.to_string(float_format='{:.2f}'.format)}\n\n{self.verdict}"
@@ -78,7 +118,7 @@ def compare(
     settings: Settings | None = None,
     jobs: int | None = None,
     progress: bool = True,
-    partial: str | PathLike[str] | None = None,
+    partial: str | os.PathLike[str] | None = None,
 ) -> Comparison:
     """Compare formalizations on one cohort.
 
@@ -118,7 +158,8 @@ def compare(
     scores, fits = gather(cohort, [name for name, _ in work], results)
     if models["null"].noise.standardised:
         scores[BASELINE] = baseline(cohort, training[:-1])
-    return summarise(cohort, models, scores, fits, assigned)
+    result = summarise(cohort, models, scores, fits, assigned)
+    return replace(result, seed=seed, settings=chosen)
 
 
 def named(formalizations: Sequence[str | Formalization]) -> dict[str, Formalization]:

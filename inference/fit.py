@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from genomic_code.inference.basis import Basis
 from genomic_code.inference.flat import FlatModel
-from genomic_code.inference.guides import choose_guide
+from genomic_code.inference.guides import Guide, choose_guide
 from genomic_code.inference.optimise import DivergenceError, Settings, optimise
 from genomic_code.inference.posterior import Fit
 from genomic_code.inference.starts import is_random, starts
@@ -39,6 +39,8 @@ def fit(
 ) -> Fit:
     """Fit one formalization to all individuals of a cohort by variational inference.
 
+    Ctrl-C ends the optimisation and returns the best so far, with a warning and not converged.
+
     Args:
         formalization: A registry name or an instance.
         cohort: The data.
@@ -57,13 +59,19 @@ def fit(
     """
     everyone = np.ones((1, len(cohort)), bool)
     chosen = Settings(**{**vars(settings or Settings()), **options})
-    fitted = fit_folds(formalization, cohort, everyone, chosen, seed, progress, given)[0]
+    fitted = fit_folds(
+        formalization, cohort, everyone, chosen, seed, progress, given, keep=True
+    )[0]  # fmt: skip
     if not fitted.converged:
-        warnings.warn(
-            f"{fitted.formalization.name}: the ELBO still rose in the last of "
-            f"cycles={chosen.cycles}; raise cycles or steps={chosen.steps}",
-            stacklevel=2,
-        )
+        name, taken = fitted.formalization.name, len(fitted.history)
+        most = chosen.cycles * chosen.steps + chosen.screening * (len(fitted.restart_elbos) > 1)
+        if taken < most:
+            reason = f"interrupted after {taken} steps; this is the best so far, not converged: "
+            reason += "fit again before you rest anything on it"
+        else:
+            reason = f"the ELBO still rose in the last of cycles={chosen.cycles}; raise cycles or "
+            reason += f"steps={chosen.steps}"
+        warnings.warn(f"{name}: {reason}", stacklevel=2)
     return fitted
 
 
@@ -75,10 +83,12 @@ def fit_folds(
     seed: int,
     progress: bool = True,
     given: Mapping[str, Tensor] | None = None,
+    keep: bool = False,
 ) -> list[Fit]:
     """Fits to several training sets `(F, N)` of one cohort, as one batched computation.
 
-    Standardisation, basis and starts use the training rows of each fold alone.
+    Standardisation, basis and starts use the training rows of each fold alone. With `keep`, Ctrl-C
+    ends the optimisation with the best so far instead of the whole computation.
 
     Raises:
         DivergenceError: No restart of some fold reached a finite ELBO.
@@ -93,7 +103,7 @@ def fit_folds(
         mininterval=0.5,
     ) as bar:  # fmt: skip
         for rows in parts:
-            fits += fit_batch(model, cohort, rows, restarts, settings, seed, bar, given)
+            fits += fit_batch(model, cohort, rows, restarts, settings, seed, bar, given, keep)
     return fits
 
 
@@ -121,6 +131,7 @@ def fit_batch(
     seed: int,
     bar: "tqdm[Any]",
     given: Mapping[str, Tensor] | None = None,
+    keep: bool = False,
 ) -> list[Fit]:
     """Fits to training sets `(F, N)` in one batch: screen the restarts, refine the best."""
     generator = torch.Generator().manual_seed(seed)
@@ -137,7 +148,7 @@ def fit_batch(
     data = Data(*(torch.stack(tensors).unsqueeze(1) for tensors in zip(*folds, strict=True)))
     guide = choose_guide(flat)
     if settings.device == "cpu":
-        optimum = optimise(flat, guide, location, data, settings, generator, bar)
+        optimum = optimise(flat, guide, location, data, settings, generator, bar, keep)
     else:
         place = torch.device(settings.device)
         seeded = torch.Generator(place).manual_seed(seed)
@@ -146,7 +157,7 @@ def fit_batch(
         with place:  # what the model makes itself, it makes there
             there = FlatModel(model, folds[0].shape, known)
             start = location.to(place)
-            optimum = optimise(there, guide, start, tables, settings, seeded, bar)
+            optimum = optimise(there, guide, start, tables, settings, seeded, bar, keep)
     return [
         Fit(
             formalization=model,
@@ -176,6 +187,7 @@ def rebuild(
     training: NDArray[np.bool_],
     basis: Tensor | None,
     given: Mapping[str, Tensor],
+    guide: Guide,
     **results: Any,
 ) -> Fit:
     """A fit to the rows `training` `(N,)`, made again from what came of it."""
@@ -193,7 +205,7 @@ def rebuild(
         basis=rotation,
         flat=flat,
         data=data,
-        guide=choose_guide(flat),
+        guide=guide,
         **results,
     )
 

@@ -9,6 +9,7 @@ from tqdm.auto import tqdm
 
 from genomic_code.inference.engine import (
     BACKENDS,
+    Interrupted,
     State,
     Step,
     capture,
@@ -115,8 +116,11 @@ def optimise(
     settings: Settings,
     generator: torch.Generator,
     bar: "tqdm[Any]",
+    keep: bool = False,
 ) -> Optimum:
     """Maximise the ELBO from locations `(F, R, P)` on data `(F, 1, N, ...)`.
+
+    With `keep`, Ctrl-C ends the optimisation with the best so far, not converged.
 
     Raises:
         DivergenceError: In some fold no restart reached a finite ELBO.
@@ -133,37 +137,56 @@ def optimise(
         example = (state.parameters, noise.normal_(generator=generator), *tensors)
         return capture(step, example, settings.backend)
 
+    interrupted = False
+
+    def taken(step: Step, steps: int, rate: float, pairs: int) -> Tensor:
+        nonlocal interrupted
+        try:
+            return run(step, state, data, steps, rate, pairs, flat.dim, generator, bar)
+        except Interrupted as stop:
+            if not keep:
+                raise
+            interrupted = True
+            return stop.history
+
     histories = []
     score = torch.full((folds, 1), torch.nan)
     if restarts > 1:
-        screen = recorded(1)
-        history = run(
-            screen, state, data, settings.screening, settings.rate, 0, flat.dim, generator, bar
-        )
+        history = taken(recorded(1), settings.screening, settings.rate, 0)
         score, _ = estimate_elbo(flat, guide, state.parameters, data, SCREENING_DRAWS, generator)
         best = choose(score, flat.formalization.name)[:, None]
         best = best.to(state.parameters.device)
         state = State.start(state.parameters.take_along_dim(best[..., None], 1))
         histories.append(history.take_along_dim(best[None], 2))
     pairs = int(flat.dim <= PAIRED)
-    refine = recorded(1 + pairs)
+    refine = None if interrupted else recorded(1 + pairs)
     draws = max(SCREENING_DRAWS, min(settings.elbo_draws, DRAWN // flat.dim))
     tolerance = settings.tolerance * (cells + 5 * flat.dim)
     before = torch.full((folds, 1), -torch.inf, dtype=torch.float64)
+    spread = torch.full_like(before, torch.nan)
     converged = False
     for cycle in range(settings.cycles):
         rate = settings.rate if cycle == 0 else settings.rate / 2
         if cycle:
             bar.total = (bar.total or 0) + settings.steps
-        history = run(refine, state, data, settings.steps, rate, pairs, flat.dim, generator, bar)
-        state = State.start(state.parameters)
-        histories.append(history)
+        reached = state.parameters.clone()
+        if refine is not None:
+            histories.append(taken(refine, settings.steps, rate, pairs))
+            state = State.start(state.parameters)
         elbo, error = estimate_elbo(flat, guide, state.parameters, data, draws, generator)
         if not torch.isfinite(elbo).all():
             raise DivergenceError(
                 f"{flat.formalization.name}: the ELBO became {float(elbo.min())}; lower "
                 f"rate={settings.rate} or check the cohort for outliers"
             )
+        if interrupted:
+            # half way through a cycle the step size is large: the end of the last may be better
+            worse = elbo < before
+            earlier = worse[..., None].to(reached.device)
+            state = State.start(torch.where(earlier, reached, state.parameters))
+            elbo, error = torch.where(worse, before, elbo), torch.where(worse, spread, error)
+            break
+        spread = error
         gain = float((elbo - before).max())
         before = elbo
         if gain < tolerance + 2 * float(error.max()):

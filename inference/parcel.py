@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import genomic_code
+from genomic_code.inference import identity
+from genomic_code.inference.archive import GUIDES
 from genomic_code.inference.basis import Basis
 from genomic_code.inference.fit import rebuild
 from genomic_code.inference.posterior import Fit
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.protocols import Formalization
 
-__all__ = ["SCHEMA", "Parcel", "identity", "pack", "unpack"]
+__all__ = ["SCHEMA", "Parcel", "call_digest", "pack", "unpack"]
 
 SCHEMA = 1
 """Version of the layout."""
@@ -67,7 +69,10 @@ def unpack(
         if kind == "mapping":
             return {key: decode(each) for key, each in content}
         inside = {key: decode(each) for key, each in content}
-        return rebuild(model, cohort, **inside) if kind == "Fit" else kinds[kind](**inside)
+        if kind == "Fit":
+            guide = identity.decode(json.loads(inside.pop("guide")), GUIDES)
+            return rebuild(model, cohort, guide=guide, **inside)
+        return kinds[kind](**inside)
 
     return decode(json.loads(str(parcel["layout"]))["value"])
 
@@ -93,6 +98,7 @@ def encode(value: Any, arrays: Parcel) -> Any:
     if isinstance(value, Fit):
         inside = {name: getattr(value, name) for name in FIT}
         inside |= {"basis": value.basis, "given": value.flat.given}
+        inside |= {"guide": json.dumps(identity.encode(value.guide))}
         kind = "Fit"
     elif isinstance(value, Basis):
         return encode(value.vectors, arrays)
@@ -107,7 +113,7 @@ def encode(value: Any, arrays: Parcel) -> Any:
     return {"kind": kind, "content": [[key, encode(each, arrays)] for key, each in inside.items()]}
 
 
-def identity(work: Callable[..., Any], call: Mapping[str, Any]) -> str:
+def call_digest(work: Callable[..., Any], call: Mapping[str, Any]) -> str:
     """Digest of all that the result of a call depends on, as 20 hexadecimal digits."""
     total = hashlib.sha256()
     for word in (

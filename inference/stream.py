@@ -8,6 +8,7 @@ Hoffman et al. 2013, jmlr.org/papers/v14/hoffman13a.html.
 """
 
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -75,6 +76,8 @@ class StreamFit:
     elbo_error: float
     history: NDArray[np.float32]
     """ELBO estimated by each batch."""
+    seconds: float
+    """CPU time of a step, reading included."""
     seed: int
 
     def weights(self, draws: int = 200, seed: int | None = None) -> Weights:
@@ -152,6 +155,7 @@ def fit_stream(
     step = capture(make_step(flat, guide, scale), (state.parameters, noise, *example))
     history = torch.empty(steps)
     order = epochs(blocks, size, generator)
+    began = time.process_time()
     with torch.no_grad(), tqdm(total=steps, desc=model.name, disable=not progress) as bar:
         for i in range(steps):
             now = FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * i / steps))
@@ -162,12 +166,13 @@ def fit_stream(
             advance(state, slope, rate * now)
             history[i] = elbo
             bar.update()
+    seconds = (time.process_time() - began) / steps
     total, error = whole_elbo(flat, state.parameters[0, 0], blocks, data, size, elbo_draws, seed)
     if not math.isfinite(total):
         raise DivergenceError(f"{model.name}: the ELBO became {total}; lower rate={rate}")
     return StreamFit(
         model, blocks, scales, units, e, flat, state.parameters[0, 0], total, error,
-        history.numpy(), seed,
+        history.numpy(), seconds, seed,
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ import torch
 from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
-from genomic_code.inference.parcel import SCHEMA, Parcel, identity, pack, unpack
+from genomic_code.inference.parcel import SCHEMA, Parcel, call_digest, pack, unpack
 from genomic_code.spec.files import atomic
 
 __all__ = ["sweep"]
@@ -61,7 +61,7 @@ def sweep(
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as cause:
             raise ValueError(f"folder {str(folder)!r} cannot be made: {cause}") from None
-        paths = [folder / f"{call['model'].name}-{identity(work, call)}.npz" for call in calls]
+        paths = [folder / f"{call['model'].name}-{call_digest(work, call)}.npz" for call in calls]
         done = {i: parcel for i, path in enumerate(paths) if (parcel := read(path)) is not None}
         if progress:
             announce(folder, paths, len(done))

@@ -18,7 +18,7 @@ import torch
 
 from genomic_code.inference import Settings, compare
 from genomic_code.inference.compare import Comparison, Part, evaluate
-from genomic_code.inference.parcel import identity, pack, unpack
+from genomic_code.inference.parcel import call_digest, pack, unpack
 from genomic_code.inference.sweep import sweep
 from genomic_code.spec import Cohort, Null, Polygenic
 from genomic_code.spec.noise import StudentT
@@ -90,13 +90,17 @@ def test_other_commands_start_anew(
 
 
 def test_what_cannot_be_told_apart_is_done_again() -> None:
-    assert identity(evaluate, {"model": Polygenic()}) == identity(evaluate, {"model": Polygenic()})
+    assert call_digest(evaluate, {"model": Polygenic()}) == call_digest(
+        evaluate, {"model": Polygenic()}
+    )
     kernels = [torch.zeros(3000), torch.zeros(3000)]
     kernels[1][1500] = 1  # the middle, which no repr shows
-    names = {identity(evaluate, {"starts": [{"effects": kernel}]}) for kernel in kernels}
+    names = {call_digest(evaluate, {"starts": [{"effects": kernel}]}) for kernel in kernels}
     assert len(names) == 2
     strange = [Polygenic(prior={"effects": Once()}) for _ in range(2)]
-    assert identity(evaluate, {"model": strange[0]}) != identity(evaluate, {"model": strange[1]})
+    assert call_digest(evaluate, {"model": strange[0]}) != call_digest(
+        evaluate, {"model": strange[1]}
+    )
 
 
 class Once:
@@ -167,6 +171,7 @@ def test_killed_at_three_moments(whole: Comparison, tmp_path: Path) -> None:
         assert np.array_equal(last["parameters"], whole.fits["factor"].parameters.numpy())
 
 
+@pytest.mark.slow
 def test_a_lost_worker_changes_nothing(
     cohort: Cohort, whole: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,14 +185,21 @@ def test_a_lost_worker_changes_nothing(
         distributed.Client(local) as client,
         joblib.parallel_config("dask", client=client),
     ):  # fmt: skip
-        victim = client.run(os.getpid)
+        processes = client.run(os.getpid)
+        killed = []
 
         def kill() -> None:
-            time.sleep(1.0)
-            os.kill(next(iter(victim.values())), signal.SIGKILL)
+            while not killed and not over.wait(0.2):
+                busy = [worker for worker, tasks in client.processing().items() if tasks]
+                if busy:
+                    os.kill(processes[busy[0]], signal.SIGKILL)
+                    killed.append(busy[0])
 
+        over = threading.Event()
         killer = threading.Thread(target=kill)
         killer.start()
         result = compare(NAMES, cohort, folds=2, settings=QUICK, progress=False)
+        over.set()
         killer.join()
+    assert killed, "a worker died with a task in its hands"
     assert same(result, whole)
