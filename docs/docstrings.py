@@ -17,9 +17,6 @@ def as_restructured_text(
 ) -> None:
     """Handler of `autodoc-process-docstring`, before napoleon's."""
     lines[:] = converted(lines)
-    if what in ("attribute", "data"):
-        # napoleon would take what stands before a colon in the first line for a type
-        lines.insert(0, "")
 
 
 def converted(lines: list[str]) -> list[str]:
@@ -85,4 +82,6 @@ def escaped(line: str) -> str:
     for number in range(0, len(parts), 2):
         text = parts[number].replace("*", "\\*").replace("|", "\\|")
         parts[number] = re.sub(r"(\w)_(?=\W|$)", r"\1\\_", text)
+    # literals in two backticks: napoleon then leaves the colons in them alone
+    parts[1::2] = [f"`{part}`" for part in parts[1::2]]
     return start + "".join(parts)
