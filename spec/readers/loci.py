@@ -102,8 +102,8 @@ def complete(
         first = int(np.flatnonzero(lacking)[0])
         raise ValueError(
             f"genotype must be complete, got {int(holes.sum())} missing cells in {count} loci, the "
-            f'first in {genotype.columns[first]!r}; give missing="mean" or missing="drop", '
-            f"or impute them"
+            f'first in {genotype.columns[first]!r}; give missing="mean" or missing="drop" '
+            "(in the shell --missing), or impute them"
         )
     kept = ~lacking if missing == "drop" else ~holes.all(0)
     if not kept.any():
