@@ -49,6 +49,15 @@ class State(NamedTuple):
         return cls(own, torch.zeros_like(own), torch.zeros_like(own), taken)
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during `run`; the state is where it was."""
+
+    def __init__(self, history: Tensor) -> None:
+        super().__init__()
+        self.history = history
+        """ELBO estimates so far `(steps taken, F, R)`."""
+
+
 Step = Callable[..., tuple[Tensor, Tensor]]
 
 
@@ -156,25 +165,32 @@ def run(
 
     Returns:
         The ELBO estimates `(steps, F, R)`.
+
+    Raises:
+        Interrupted: Ctrl-C.
     """
     lead = state.parameters.shape[:2]
     history = state.parameters.new_empty(steps, *lead)
     noise = state.parameters.new_empty(2 * pairs or 1, *lead, dim)
     first, second = noise[: pairs or 1], noise[pairs or 1 :]
     tensors = [value for value in data if value is not None]
-    with torch.no_grad():
-        for i in range(steps):
-            now = FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * i / steps))
-            first.normal_(generator=generator)
-            if pairs:
-                torch.neg(first, out=second)
-            slope, elbo = step(state.parameters, noise, *tensors)
-            advance(state, slope, rate * now)
-            history[i] = elbo
-            if progress is not None:
-                progress.update()
-                if i % 50 == 49:
-                    progress.set_postfix(elbo=f"{float(elbo.max(-1).values.mean()):.1f}")
+    i = 0
+    try:
+        with torch.no_grad():
+            for i in range(steps):
+                now = FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * i / steps))
+                first.normal_(generator=generator)
+                if pairs:
+                    torch.neg(first, out=second)
+                slope, elbo = step(state.parameters, noise, *tensors)
+                advance(state, slope, rate * now)
+                history[i] = elbo
+                if progress is not None:
+                    progress.update()
+                    if i % 50 == 49:
+                        progress.set_postfix(elbo=f"{float(elbo.max(-1).values.mean()):.1f}")
+    except KeyboardInterrupt:
+        raise Interrupted(history[:i]) from None
     return history
 
 

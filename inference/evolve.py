@@ -218,7 +218,7 @@ def evolve(
     weight_rate: float = 1.0,
     draws: int = 64,
     record_every: int = 1,
-    progress: bool = False,
+    progress: bool = True,
 ) -> Lineage:
     """Evolve the genomic weights of a formalization in silico.
 
@@ -243,7 +243,7 @@ def evolve(
             evolves more slowly than the alleles that it reads.
         draws: Draws that estimate a step.
         record_every: Generations between records.
-        progress: Whether to show a progress bar.
+        progress: Whether to show a progress bar where it takes more than 2 seconds.
 
     Returns:
         The lineage: q, expected log fitness, bits, free fitness, G and M of each record.

@@ -9,6 +9,7 @@ from tqdm.auto import tqdm
 
 from genomic_code.inference.engine import (
     BACKENDS,
+    Interrupted,
     State,
     Step,
     capture,
@@ -18,7 +19,7 @@ from genomic_code.inference.engine import (
 )
 from genomic_code.inference.fallback import pyro_step
 from genomic_code.inference.flat import FlatModel
-from genomic_code.inference.guides import Guide
+from genomic_code.inference.guides import GUIDES, Guide
 from genomic_code.inference.starts import start_scale
 from genomic_code.spec.protocols import Data
 from genomic_code.spec.validate import one_of
@@ -57,6 +58,9 @@ class Settings:
     """First step size, on the scale of the unconstrained weights."""
     elbo_draws: int = 200
     """Draws for the final ELBO; fewer where the weights are very many."""
+    guide: str = "auto"
+    """Variational family: `auto` takes trait blocks for dense additive effects, else mean field;
+    `meanfield`, `lowrank` (rank 10) or `fullrank` (small models)."""
     backend: str = "traced"
     """`traced` records the step once; `inductor` compiles it too, which pays from some ten thousand
     steps on; `eager` runs the model at each step; `pyro` leaves the step to Pyro's Trace_ELBO, a
@@ -65,6 +69,7 @@ class Settings:
     """Where to compute: `cpu`, `cuda`, `cuda:1`, `mps`; the fit comes back to the CPU."""
 
     def __post_init__(self) -> None:
+        one_of("guide", self.guide, list(GUIDES))
         check_device(self.device)
         one_of("backend", self.backend, list(BACKENDS))
         for name in ("restarts", "screening", "steps", "cycles", "elbo_draws"):
@@ -115,8 +120,11 @@ def optimise(
     settings: Settings,
     generator: torch.Generator,
     bar: "tqdm[Any]",
+    keep: bool = False,
 ) -> Optimum:
     """Maximise the ELBO from locations `(F, R, P)` on data `(F, 1, N, ...)`.
+
+    With `keep`, Ctrl-C ends the optimisation with the best so far, not converged.
 
     Raises:
         DivergenceError: In some fold no restart reached a finite ELBO.
@@ -133,37 +141,56 @@ def optimise(
         example = (state.parameters, noise.normal_(generator=generator), *tensors)
         return capture(step, example, settings.backend)
 
+    interrupted = False
+
+    def taken(step: Step, steps: int, rate: float, pairs: int) -> Tensor:
+        nonlocal interrupted
+        try:
+            return run(step, state, data, steps, rate, pairs, flat.dim, generator, bar)
+        except Interrupted as stop:
+            if not keep:
+                raise
+            interrupted = True
+            return stop.history
+
     histories = []
     score = torch.full((folds, 1), torch.nan)
     if restarts > 1:
-        screen = recorded(1)
-        history = run(
-            screen, state, data, settings.screening, settings.rate, 0, flat.dim, generator, bar
-        )
+        history = taken(recorded(1), settings.screening, settings.rate, 0)
         score, _ = estimate_elbo(flat, guide, state.parameters, data, SCREENING_DRAWS, generator)
         best = choose(score, flat.formalization.name)[:, None]
         best = best.to(state.parameters.device)
         state = State.start(state.parameters.take_along_dim(best[..., None], 1))
         histories.append(history.take_along_dim(best[None], 2))
     pairs = int(flat.dim <= PAIRED)
-    refine = recorded(1 + pairs)
+    refine = None if interrupted else recorded(1 + pairs)
     draws = max(SCREENING_DRAWS, min(settings.elbo_draws, DRAWN // flat.dim))
     tolerance = settings.tolerance * (cells + 5 * flat.dim)
     before = torch.full((folds, 1), -torch.inf, dtype=torch.float64)
+    spread = torch.full_like(before, torch.nan)
     converged = False
     for cycle in range(settings.cycles):
         rate = settings.rate if cycle == 0 else settings.rate / 2
         if cycle:
             bar.total = (bar.total or 0) + settings.steps
-        history = run(refine, state, data, settings.steps, rate, pairs, flat.dim, generator, bar)
-        state = State.start(state.parameters)
-        histories.append(history)
+        reached = state.parameters.clone()
+        if refine is not None:
+            histories.append(taken(refine, settings.steps, rate, pairs))
+            state = State.start(state.parameters)
         elbo, error = estimate_elbo(flat, guide, state.parameters, data, draws, generator)
         if not torch.isfinite(elbo).all():
             raise DivergenceError(
                 f"{flat.formalization.name}: the ELBO became {float(elbo.min())}; lower "
                 f"rate={settings.rate} or check the cohort for outliers"
             )
+        if interrupted:
+            # half way through a cycle the step size is large: the end of the last may be better
+            worse = elbo < before
+            earlier = worse[..., None].to(reached.device)
+            state = State.start(torch.where(earlier, reached, state.parameters))
+            elbo, error = torch.where(worse, before, elbo), torch.where(worse, spread, error)
+            break
+        spread = error
         gain = float((elbo - before).max())
         before = elbo
         if gain < tolerance + 2 * float(error.max()):

@@ -30,7 +30,8 @@ def one_of(argument: str, value: str, options: list[str]) -> str:
         return value
     near = get_close_matches(value, options, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"{argument} must be one of {', '.join(options)}, got {value!r}{hint}")
+    shown = ", ".join(options[:30]) + (f", ... ({len(options)})" if len(options) > 30 else "")
+    raise ValueError(f"{argument} must be one of {shown}, got {value!r}{hint}")
 
 
 def positive_fields(owner: object, *names: str) -> None:

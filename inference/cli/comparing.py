@@ -1,42 +1,43 @@
-"""The shell: `genomic-code compare` and `genomic-code card`."""
+"""`genomic-code compare`: the main job."""
 
-import sys
+import shutil
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-app = typer.Typer(
-    name="genomic-code",
-    help="Fit competing formalizations of the genome to a cohort, compare them, see the answer.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
+from genomic_code.inference.cli.shared import (
+    CohortArgument,
+    Columns,
+    EnvironmentOption,
+    GroupsOption,
+    IndividualOption,
+    MissingOption,
+    QuietOption,
+    TraitsOption,
+    clear_errors,
+    complete_formalizations,
+    load,
+    names_in,
+    to_json,
 )
+
+__all__ = ["compare"]
 
 PARTIAL = ".partial"
 """Folder, within that of the results, of what is finished while a comparison runs."""
 DEFAULT = "null,factor,blueprint,polygenic,generative"
 
 
-@app.callback()
-def main() -> None:
-    """Competing formalizations of the genome as a generative model of the organism."""
-
-
-@app.command()
 def compare(
-    cohort: Annotated[
-        str | None,
-        typer.Argument(
-            help="A data set by name (multitrait, bloom2013; GENOMIC_CODE_DATA may name a local "
-            "copy), or the path of a CSV, Parquet or netCDF file. Without it, an in-silico cohort "
-            "whose truth is known.",
-            show_default=False,
-        ),
-    ] = None,
+    cohort: CohortArgument = None,
     formalizations: Annotated[
-        str, typer.Option(help="Names, separated by commas; null is always among them.")
+        str,
+        typer.Option(
+            help="Names, separated by commas; null is always among them.",
+            autocompletion=complete_formalizations,
+        ),
     ] = DEFAULT,
     folds: Annotated[
         int, typer.Option(help="Number of folds of held-out individuals, at least 2.")
@@ -54,7 +55,7 @@ def compare(
         Path | None,
         typer.Option(
             help="Directory for the table (CSV), the fits (netCDF) and the figures (PNG); made "
-            "where missing.",
+            "where missing. `genomic-code report` makes a page of it.",
             show_default=False,
         ),
     ] = None,
@@ -66,47 +67,50 @@ def compare(
             show_default=False,
         ),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars.")] = False,
+    traits: TraitsOption = None,
+    environment: EnvironmentOption = None,
+    individual: IndividualOption = None,
+    groups: GroupsOption = None,
+    missing: MissingOption = "refuse",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print verdict, table and settings as JSON.")
+    ] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Compare formalizations by what they predict of individuals they have not seen."""
-    try:
+    columns = Columns(traits, environment, individual, groups, missing)
+    with clear_errors():
         run_compare(
-            cohort, formalizations, folds, restarts, seed, jobs, out, quiet, scheduler
-        )  # fmt: skip
-    except (ValueError, FloatingPointError, RuntimeError) as error:
-        fail(str(error))
-
-
-@app.command()
-def card(
-    formalization: Annotated[
-        str, typer.Argument(help="Name of a formalization, for instance generative.")
-    ],
-) -> None:
-    """Print a hypothesis: equations, sites, priors, graph, claims and what would refute it."""
-    from genomic_code.spec.card import card as make_card
-
-    try:
-        typer.echo(str(make_card(formalization)))
-    except ValueError as error:
-        fail(str(error))
+            cohort,
+            columns,
+            formalizations,
+            folds,
+            restarts,
+            seed,
+            jobs,
+            out,
+            as_json,
+            quiet,
+            scheduler,
+        )
 
 
 def run_compare(
     source: str | None,
+    columns: Columns,
     formalizations: str,
     folds: int,
     restarts: int,
     seed: int,
     jobs: int,
     out: Path | None,
+    as_json: bool,
     quiet: bool,
     scheduler: str | None = None,
 ) -> None:
     """Load, check everything that can be checked beforehand, compare, print and save."""
     # imports here keep --help fast
     import os
-    import shutil
 
     import torch
 
@@ -114,25 +118,29 @@ def run_compare(
     from genomic_code.inference.compare import named
     from genomic_code.inference.fit import Settings
     from genomic_code.inference.folds import assign_folds
-    from genomic_code.inference.results import check_writable, save_comparison
+    from genomic_code.inference.results import as_dict, check_writable, save_comparison
 
     torch.set_num_threads(1)  # one a process: processes share the cores
-    names = [name.strip() for name in formalizations.split(",") if name.strip()]
+    names = names_in(formalizations)
     named(names)
     settings = Settings(restarts=restarts)
     if jobs < 0:
         raise ValueError(f"jobs must be at least 0, got {jobs}")
     if out is not None:
         check_writable(out)
-    data = load(source)
+    data = load(source, columns)
     assign_folds(data, folds, seed)
-    typer.echo(repr(data))
-    if "formalization" in data.dataset.attrs:
-        truth = data.dataset.attrs
-        typer.echo(
-            f"truth: {truth['formalization']}, heritability {truth['heritability']} "
-            f"(simulated, seed {truth['seed']})"
-        )
+    if not as_json:
+        typer.echo(repr(data))
+        for key in ("loci_with_missing", "constant_loci_dropped"):
+            if key in data.dataset.attrs:
+                typer.echo(f"{key.replace('_', ' ')}: {data.dataset.attrs[key]}")
+        if "formalization" in data.dataset.attrs:
+            truth = data.dataset.attrs
+            typer.echo(
+                f"truth: {truth['formalization']}, heritability {truth['heritability']} "
+                f"(simulated, seed {truth['seed']})"
+            )
     processes = jobs or min(len(names), os.cpu_count() or 1)
     partial = None if out is None else out / PARTIAL
     with cluster(scheduler):
@@ -140,15 +148,19 @@ def run_compare(
             names, data, folds=folds, seed=seed, settings=settings, jobs=processes,
             progress=not quiet, partial=partial,
         )  # fmt: skip
-    typer.echo(f"\n{result}\n")
-    typer.echo(
-        f"{folds}-fold held-out individuals, seed {seed}; elpd and elbo in nats, traits in "
-        "units of their standard deviation"
-    )
+    if as_json:
+        typer.echo(to_json(as_dict(result)))
+    else:
+        typer.echo(f"\n{result}\n")
+        typer.echo(
+            f"{folds}-fold held-out individuals, seed {seed}; elpd and elbo in nats, traits in "
+            "units of their standard deviation"
+        )
     if out is not None:
         save_comparison(result, out)
-        shutil.rmtree(out / PARTIAL)
-        typer.echo(f"results in {out}")
+        shutil.rmtree(out / PARTIAL, ignore_errors=True)
+        if not as_json:
+            typer.echo(f"results in {out}; a page of them: genomic-code report {out}")
 
 
 def cluster(address: str | None) -> AbstractContextManager[object]:
@@ -175,25 +187,3 @@ def cluster(address: str | None) -> AbstractContextManager[object]:
         ) from None
     context: AbstractContextManager[object] = parallel_config("dask", client=client)
     return context
-
-
-def load(source: str | None):  # type: ignore[no-untyped-def]
-    """The cohort that the argument names."""
-    from genomic_code.spec import datasets, readers
-    from genomic_code.spec.simulate import simulate
-
-    if source is None:
-        return simulate("generative", individuals=300, loci=60, traits=8, seed=0)
-    if source in datasets.DATASETS:
-        return datasets.load(source)
-    if not Path(source).exists() and not Path(source).suffix:
-        from genomic_code.spec.validate import one_of
-
-        one_of("cohort", source, list(datasets.DATASETS))
-    return readers.read(Path(source))
-
-
-def fail(message: str) -> NoReturn:
-    """One line to the error stream, exit code 2."""
-    typer.echo(f"error: {' '.join(message.split())}", err=True)
-    sys.exit(2)

@@ -43,6 +43,10 @@ class Dynamics(Protocol[S]):
         ...
 
 
+QUIET = 2.0
+"""Seconds that a run may take before it shows a progress bar."""
+
+
 def run(
     dynamics: Dynamics[S],
     state: S,
@@ -77,11 +81,18 @@ def run(
 
     def records() -> Iterator[tuple[int, str, Mapping[str, Tensor]]]:
         nonlocal last
-        for number in tqdm(range(generations), disable=not progress, leave=False):
-            niche = plan.at(number)
-            if number % record_every == 0:
-                yield last.generation, niche.name, dynamics.summary(last, niche)
-            last = dynamics.step(last, niche)
+        with tqdm(
+            range(generations), "generations", disable=not progress, leave=False, delay=QUIET
+        ) as bar:
+            for number in bar:
+                niche = plan.at(number)
+                if number % record_every == 0:
+                    now = dynamics.summary(last, niche)
+                    if progress and "expected_log_fitness" in now:
+                        fitness = float(now["expected_log_fitness"])
+                        bar.set_postfix(log_fitness=f"{fitness:.2f}", refresh=False)
+                    yield last.generation, niche.name, now
+                last = dynamics.step(last, niche)
         niche = plan.at(generations - 1)
         yield last.generation, niche.name, dynamics.summary(last, niche)
 

@@ -4,13 +4,16 @@ import csv
 import os
 import re
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.files import existing, reading
-from genomic_code.spec.readers.frame import from_dataframe
+from genomic_code.spec.readers.frame import from_dataframe, numbers
+from genomic_code.spec.readers.loci import Missing, complete
+from genomic_code.spec.validate import one_of
 
 __all__ = ["read"]
 
@@ -32,14 +35,37 @@ ELSEWHERE = {
 DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon"}
 
 
-def read(path: str | os.PathLike[str], name: str | None = None) -> Cohort:
+def read(
+    path: str | os.PathLike[str],
+    name: str | None = None,
+    *,
+    traits: Iterable[str] | None = None,
+    environment: Iterable[str] = (),
+    individual: str | None = None,
+    groups: str | None = None,
+    missing: Missing = "refuse",
+) -> Cohort:
     """A cohort from `.csv`, `.tsv`, `.txt` (each also `.gz`), `.parquet` or `.nc`.
 
     A table has one row per individual, a header, and columns named `genotype:LOCUS`,
     `phenotype:TRAIT`, optionally `environment:NAME`, `error:TRAIT`, `individual`, `groups` and
     `split`. Comma, tab and semicolon are told apart by the header. Missing phenotypes are empty
-    cells or `NA`. netCDF files are those of `Cohort.to_netcdf`. For tables with other column
-    names use `Cohort.from_dataframe`.
+    cells or `NA`. netCDF files are those of `Cohort.to_netcdf`.
+
+    Args:
+        path: The file.
+        name: Name of the cohort; by default that of the file.
+        traits: Columns with traits, for a table whose names follow no convention; all columns
+            that no argument names then are loci.
+        environment: Columns with covariates, likewise.
+        individual: Column with the names of the individuals, likewise; a first column without a
+            name is taken for it.
+        groups: Column with group labels, likewise.
+        missing: What to do with missing genotypes of a table: `refuse` them, fill them with the
+            `mean` of the locus, or `drop` the loci that have any.
+
+    With `traits`, loci that do not vary are left out; how many is in the attributes of
+    `Cohort.dataset`.
 
     Raises:
         ValueError: The file cannot be read, breaks the convention or holds no valid cohort.
@@ -50,13 +76,25 @@ def read(path: str | os.PathLike[str], name: str | None = None) -> Cohort:
     if suffix == ".gz" and len(suffixes) > 1:
         suffix = suffixes[-2]
     title = file.name.removesuffix(".gz").rsplit(".", 1)[0] if name is None else name
-    if suffix in (".csv", ".tsv", ".txt"):
-        return from_dataframe(delimited(file), name=title)
-    if suffix in (".parquet", ".pq"):
-        with reading(file, "Parquet"):
-            frame = pd.read_parquet(file)
-        return from_dataframe(frame, name=title)
+    if traits is None and any([*environment, individual, groups]):
+        raise ValueError(
+            "traits must be named where other columns are; or leave all out and name the columns "
+            "'genotype:LOCUS', 'phenotype:TRAIT', ..."
+        )
+    if suffix in (".csv", ".tsv", ".txt", ".parquet", ".pq"):
+        if suffix in (".csv", ".tsv", ".txt"):
+            named = [*(traits or ()), *environment, individual, groups]
+            frame = delimited(file, None if traits is None else named, [individual, groups])
+        else:
+            with reading(file, "Parquet"):
+                frame = pd.read_parquet(file)
+        if traits is None:
+            loci = [column for column in map(str, frame.columns) if column.startswith("genotype:")]
+            return from_dataframe(filled(frame, loci, missing)[0], name=title)
+        return remaining(frame, list(traits), list(environment), individual, groups, missing, title)
     if suffix in (".nc", ".netcdf"):
+        if traits is not None:
+            raise ValueError(f"traits must be None for netCDF, got {list(traits)}")
         from genomic_code.spec.readers.netcdf import read_netcdf
 
         return read_netcdf(file, name)
@@ -66,8 +104,61 @@ def read(path: str | os.PathLike[str], name: str | None = None) -> Cohort:
     )
 
 
-def delimited(file: Path) -> pd.DataFrame:
-    """A text table with a header; numbers in the prefixed columns, text in the others."""
+def remaining(
+    frame: pd.DataFrame,
+    traits: list[str],
+    environment: list[str],
+    individual: str | None,
+    groups: str | None,
+    missing: Missing,
+    name: str,
+) -> Cohort:
+    """A cohort in which the columns that are named nowhere are loci."""
+    frame = frame.set_axis(frame.columns.astype(str), axis=1)
+    if individual is None and "individual" in frame.columns:
+        individual = "individual"
+    named = [*traits, *environment, *(c for c in (individual, groups) if c is not None)]
+    for column in named:
+        one_of("column", column, list(frame.columns))
+    loci = [column for column in frame.columns if column not in named]
+    frame, dropped = filled(frame, loci, missing)
+    genotype = frame[[column for column in loci if column in frame.columns]]
+    varying = genotype.columns[(genotype.max() > genotype.min()) | genotype.isna().any()]
+    if loci and not len(varying):
+        raise ValueError(f"genotype must vary in at least one locus, got {len(loci)} constant loci")
+    cohort = from_dataframe(
+        frame, varying, traits, environment, individual=individual, groups=groups, name=name
+    )
+    counts = {
+        "loci_with_missing": dropped,
+        "constant_loci_dropped": genotype.shape[1] - len(varying),
+    }
+    cohort.dataset.attrs |= {key: count for key, count in counts.items() if count}
+    return cohort
+
+
+def filled(frame: pd.DataFrame, loci: list[str], missing: Missing) -> tuple[pd.DataFrame, int]:
+    """The table without missing genotypes, and in how many loci there were any."""
+    one_of("missing", missing, ["refuse", "mean", "drop"])
+    if not loci:
+        return frame, 0
+    numbers(frame[loci])
+    holes = frame[loci].isna().to_numpy().any()
+    if not holes:
+        return frame, 0
+    genotype, _, count = complete(frame[loci], missing)
+    return pd.concat([frame.drop(columns=loci), genotype], axis=1)[
+        [column for column in frame.columns if column not in loci or column in genotype.columns]
+    ], count
+
+
+def delimited(
+    file: Path, named: list[str | None] | None = None, text: Sequence[str | None] = ()
+) -> pd.DataFrame:
+    """A text table with a header.
+
+    Columns hold numbers where they are prefixed; or, if `named` is given, all but those of `text`.
+    """
     import pyarrow as pa
     from pyarrow import csv as arrow
 
@@ -84,7 +175,11 @@ def delimited(file: Path) -> pd.DataFrame:
     check_header(file, columns)
     if not raw.partition(b"\n")[2].strip():
         raise ValueError(f"{str(file)!r} must have rows below its header, got none")
-    types = {c: pa.float64() if ":" in c else pa.string() for c in columns}
+    for column in named or []:
+        if column is not None:
+            one_of("column", column, columns)
+    words = [c for c in columns if ":" not in c] if named is None else [*text, "individual"]
+    types = {c: pa.string() if c in words else pa.float64() for c in columns}
     with reading(file, f"a table separated by {DELIMITERS[delimiter]}"):
         try:
             table = arrow.read_csv(
@@ -99,7 +194,10 @@ def delimited(file: Path) -> pd.DataFrame:
                 convert_options=arrow.ConvertOptions(column_types=types),
             )
         except pa.ArrowInvalid as cause:
-            raise ValueError(explained(str(cause), columns)) from None
+            loci = "; columns that are not named are loci: name it, or delete it"
+            raise ValueError(
+                explained(str(cause), columns, "" if named is None else loci)
+            ) from None
         frame: pd.DataFrame = table.to_pandas()
     return frame
 
@@ -116,12 +214,16 @@ def check_header(file: Path, columns: list[str]) -> None:
         raise ValueError(f"column names must be unique, got {twice[0]!r} twice in {str(file)!r}")
 
 
-def explained(cause: str, columns: list[str]) -> str:
+def explained(cause: str, columns: list[str], remedy: str = "") -> str:
     """The parser's complaint, with the name of the column where it gives the number."""
     found = re.search(r"column #(\d+): (?:Row #(\d+): )?.*invalid value '(.*)'", cause, re.DOTALL)
     if not found:
         return cause
     column, row, value = found.groups()
     hint = "; write decimals with a point" if re.fullmatch(r"[-+]?\d+,\d+", value) else ""
+    if re.fullmatch(r"[ACGTN]{1,2}|[ACGTN0-9][/|][ACGTN0-9]", value):
+        hint = "; write genotypes as numbers, copies of one allele: 0, 1, 2"
     place = f" in row {row}" if row else ""
-    return f"column {columns[int(column)]!r} must hold numbers, got {value!r}{place}{hint}"
+    return (
+        f"column {columns[int(column)]!r} must hold numbers, got {value!r}{place}{hint or remedy}"
+    )

@@ -12,6 +12,7 @@
 """
 
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from numbers import Number
 from typing import Any
 
@@ -100,7 +101,11 @@ def from_dataframe(
     wanted += [column for column in single.values() if column is not None]
     lacking = [column for column in wanted if column not in frame.columns]
     if lacking:
-        raise ValueError(f"frame must have the column {lacking[0]!r}, got {shown(frame.columns)}")
+        near = get_close_matches(lacking[0], list(frame.columns), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(
+            f"frame must have the column {lacking[0]!r}, got {shown(frame.columns)}{hint}"
+        )
     for key, columns in chosen.items():
         if len(set(columns)) < len(columns):
             raise ValueError(f"{key} must name each column once, got {columns}")
@@ -117,7 +122,11 @@ def prefixed(frame: pd.DataFrame, unit: str, name: str) -> Cohort:
         if colon and prefix in ROWS and label:
             chosen[prefix].append(column)
         elif column not in SINGLE:
-            raise ValueError(f"column {column!r} must follow the convention: {CONVENTION}")
+            raise ValueError(
+                f"column {column!r} must follow the convention: {CONVENTION}; or name the traits "
+                "and let all other columns be loci: Cohort.read(path, traits=[...]), in the shell "
+                "--traits"
+            )
     for key in ("genotype", "phenotype"):
         if not chosen[key]:
             raise ValueError(

@@ -57,7 +57,7 @@ def lazy(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
 
 def declared(source: str) -> dict[str, str]:
     """The module that each name is imported from; the package itself for its own modules."""
-    places = {}
+    places: dict[str, str] = {}
     for statement in ast.parse(source).body:
         if isinstance(statement, ast.If) and ast.unparse(statement.test) == "TYPE_CHECKING":
             for line in statement.body:

@@ -1,5 +1,6 @@
 """The shell: what a newcomer runs, and one clear line for what is wrong."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 import xarray as xr
 from typer.testing import CliRunner
 
+import genomic_code
+from genomic_code.inference import Fit, Lineage
 from genomic_code.inference.cli import app
-from genomic_code.spec import Cohort, simulate
+from genomic_code.spec import FORMALIZATIONS, Cohort, Factor, simulate
 from genomic_code.spec.readers.frame import to_dataframe
 
 FAST = ["--quiet", "--jobs", "1", "--folds", "2", "--restarts", "2"]
@@ -43,8 +46,8 @@ def test_compare_writes_results(table: pd.DataFrame, tmp_path: Path) -> None:
     assert "ridge" in stdout
     names = sorted(path.name for path in out.iterdir())
     assert names == sorted(
-        ["comparison.csv", "differences.png", "elbo.png", "factor.nc", "heldout.nc", "null.nc",
-         "predictions.png", "verdict.json"]
+        ["cohort.nc", "comparison.csv", "comparison.json", "differences.png", "elbo.png",
+         "factor.nc", "heldout.nc", "null.nc", "predictions.png"]
     )  # fmt: skip
     frame = pd.read_csv(out / "comparison.csv", index_col=0)
     assert np.isfinite(frame["elpd"]).all()
@@ -54,6 +57,9 @@ def test_compare_writes_results(table: pd.DataFrame, tmp_path: Path) -> None:
     assert groups <= set(tree.children)
     assert {"log_p", "log_q"} <= set(tree["sample_stats"].data_vars)
     tree.close()
+    code, stdout, stderr = run("report", str(out))
+    assert code == 0, stderr
+    assert stdout == f"report in {out / 'report.html'}\n"
 
 
 def test_scheduler_without_dask(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +96,7 @@ def broken(table: pd.DataFrame, how: str) -> pd.DataFrame:
         ("constant trait", "phenotype must vary in every trait"),
         ("all-missing trait", "phenotype must have observed cells in every trait"),
         ("infinite genotype", "genotype must be finite"),
-        ("missing genotype", "genotype must be finite"),
+        ("missing genotype", "genotype must be complete"),
         ("duplicate names", "individual names must be unique"),
     ],
 )
@@ -117,6 +123,7 @@ def test_bad_cohorts(how: str, message: str, table: pd.DataFrame, tmp_path: Path
         (["--folds", "1000"], "folds must be at most the number of individuals 300"),
         (["--restarts", "0"], "restarts must be an integer of at least 1"),
         (["--jobs", "-1"], "jobs must be at least 0"),
+        (["--traits", "a"], "--traits is about the columns of a file, but the cohort is None"),
     ],
 )
 def test_bad_arguments(arguments: list[str], message: str) -> None:
@@ -151,7 +158,108 @@ def test_help_explains_every_option() -> None:
 
 def test_truth_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     small: Cohort = simulate("factor", individuals=40, loci=5, traits=2, seed=0)
-    monkeypatch.setattr("genomic_code.inference.cli.load", lambda source: small)
+    monkeypatch.setattr("genomic_code.inference.cli.comparing.load", lambda source, columns: small)
     code, stdout, stderr = run("compare", *FAST, "--formalizations", "null")
     assert code == 0, stderr
     assert "truth: factor, heritability 0.6" in stdout
+
+
+def test_plain_columns_by_option_and_json(table: pd.DataFrame, tmp_path: Path) -> None:
+    """A table as people have it: no prefixes."""
+    plain = table.rename(columns=lambda name: name.partition(":")[2] or name)
+    plain.insert(0, "plot", [f"p{i % 7}" for i in range(len(plain))])
+    plain.rename_axis("id").to_csv(tmp_path / "mine.csv")
+    columns = ["--traits", "trait_0, trait_1", "--environment", "covariate_0,covariate_1",
+               "--individual", "id", "--groups", "plot"]  # fmt: skip
+    source = str(tmp_path / "mine.csv")
+    code, stdout, stderr = run(
+        "compare", source, *columns, *FAST, "--json", "--formalizations", "null"
+    )
+    assert code == 0, stderr
+    result = json.loads(stdout)
+    assert result["winner"] == "null"
+    assert (result["cohort"]["locus"], result["cohort"]["covariate"]) == (5, 2)
+    assert {row["formalization"] for row in result["table"]} == {"null", "ridge"}
+    assert result["cohort"]["fingerprint"] != ""
+    code, _, stderr = run("compare", source, "--traits", "trait_9", "--quiet")
+    assert code == 2
+    assert "did you mean 'trait_" in stderr
+    code, _, stderr = run("compare", source, "--quiet")
+    assert code == 2
+    assert "in the shell --traits" in stderr
+
+
+def test_simulate_fit_evolvability(tmp_path: Path) -> None:
+    source, saved = tmp_path / "cohort.csv", tmp_path / "fit.nc"
+    sizes = ["--individuals", "40", "--loci", "5", "--traits", "2", "--out", str(source)]
+    code, stdout, stderr = run("simulate", "factor", "--set", "latents=2", *sizes)
+    assert code == 0, stderr
+    assert "40 individuals, 5 loci" in stdout
+    assert Cohort.read(source).sizes["trait"] == 2
+    quick = ["--restarts", "1", "--quiet", "--out", str(saved)]
+    code, stdout, stderr = run("fit", "factor", str(source), "--set", "latents=1", *quick)
+    assert code == 0, stderr
+    assert f"fit in {saved}" in stdout
+    fitted = genomic_code.load(saved)
+    assert isinstance(fitted, Fit)
+    assert fitted.formalization == Factor(latents=1)
+    draws = tmp_path / "draws.nc"
+    asked = ["--draws", "20", "--quiet", "--out", str(draws)]
+    code, stdout, stderr = run("evolvability", str(saved), *asked, "--json")
+    assert code == 0, stderr
+    assert set(json.loads(stdout)["tr_G"]) == {"5%", "50%", "95%"}
+    assert "metrics" in xr.open_datatree(draws, engine="h5netcdf")
+
+
+def test_evolve(tmp_path: Path) -> None:
+    out = tmp_path / "lineage.nc"
+    small = ["--generations", "3", "--loci", "4", "--population-size", "20", "--quiet"]
+    code, stdout, stderr = run("evolve", "factor", "--target", "1,-1", *small, "--out", str(out))
+    assert code == 0, stderr
+    assert "expected_log_fitness" in stdout
+    assert len(Lineage.load(out)) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fit", "generativ"], "did you mean 'generative'"),
+        (["fit", "generative", "--set", "latent=3"], "did you mean 'latents'"),
+        (["fit", "generative", "--set", "latents"], "--set must be key=value"),
+        (["fit", "generative", "--set", "latents=many"], "latents must be an integer"),
+        (["fit", "null", "--set", "a=1"], "null has no hyperparameters to set"),
+        (["fit", "factor", "nosuch.csv"], "nosuch.csv"),
+        (["simulate", "factor", "--out", "cohort.xls"], "suffix of out must be one of"),
+        (["simulate", "factor", "--out", "nosuch/cohort.csv"], "folder that can be written"),
+        (["evolve", "--target", "1,b"], "--target must be numbers"),
+        (["evolvability", "nosuch.nc"], "existing file"),
+        (["report", "nosuch"], "nosuch"),
+        (["card", "generativ"], "did you mean 'generative'"),
+    ],
+)
+def test_mistakes_in_other_commands(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, stderr = run(*arguments)
+    assert code == 2
+    assert message in stderr
+    assert stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_command_has_help() -> None:
+    code, stdout, _ = run("--help")
+    assert code == 0
+    for command in ("compare", "report", "fit", "evolvability", "simulate", "evolve", "card"):
+        assert command in stdout
+        code, own, _ = run(command, "--help")
+        assert code == 0
+        assert "Usage" in own
+
+
+def test_completion_knows_the_formalizations() -> None:
+    from genomic_code.inference.cli.shared import complete_formalizations, registered
+
+    assert registered() == sorted(FORMALIZATIONS)
+    assert complete_formalizations("null,gen") == ["null,gene_circuit", "null,generative"]

@@ -31,6 +31,16 @@ def table(content: str, name: str = "cohort.csv") -> Callable[[Path], Cohort]:
     return lambda folder: Cohort.read(file(name, content)(folder))
 
 
+PLAIN = "plant,snp1,snp2,rain,height\nA,0,1,3.5,1.5\nB,1,0,2.5,\nC,,1,1,2\n"
+
+
+def plain(content: str = PLAIN, **options: object) -> Callable[[Path], Cohort]:
+    options = {"individual": "plant", "missing": "mean"} | options
+    if "traits" not in options:
+        options.pop("individual")
+    return lambda folder: Cohort.read(file("plain.csv", content)(folder), **options)
+
+
 def binary(name: str, content: bytes) -> Callable[[Path], Cohort]:
     return lambda folder: Cohort.read(file(name, content)(folder))
 
@@ -113,7 +123,34 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {
         table(GOOD.replace(",", ";").replace("1.5", "1,5")),
         "got '1,5' in row 2; write decimals with a point",
     ),
-    "missing genotype": (table(GOOD.replace("x,0", "x,")), "genotype must be finite, got nan.*'x'"),
+    "missing genotype": (
+        table(GOOD.replace("x,0", "x,")),
+        r'genotype must be complete, got 1 missing cells.*give missing="mean"',
+    ),
+    "unknown rule for missing": (
+        lambda f: Cohort.read(file("a.csv", GOOD)(f), missing="meen"), "did you mean 'mean'"
+    ),
+    "plain: trait misspelt": (plain(traits=["hight"]), "did you mean 'height'"),
+    "plain: covariate without traits": (plain(environment=["rain"]), "traits must be named"),
+    "plain: only constant loci": (
+        plain(PLAIN.replace("B,1,0", "B,0,1"), traits=["height"], environment=["rain"]),
+        "vary in at least one locus, got 2 constant",
+    ),
+    "plain: letters for genotypes": (
+        plain(PLAIN.replace("A,0", "A,AA"), traits=["height"], individual="plant"),
+        "'snp1' must hold numbers, got 'AA' in row 2; write genotypes as numbers",
+    ),
+    "plain: a column of text": (
+        plain(PLAIN.replace("A,", "rose,"), traits=["height"], individual=None),
+        "got 'rose' in row 2; columns that are not named",
+    ),
+    "plain: netCDF": (
+        lambda f: (
+            Cohort([[0], [1]], [[1], [2]]).to_netcdf(f / "a.nc"),
+            Cohort.read(f / "a.nc", traits=["t"]),
+        ),
+        "traits must be None for netCDF",
+    ),
     "infinite phenotype": (table(GOOD.replace("1.5", "inf")), "phenotype must be finite or NaN"),
     "constant locus": (table(GOOD.replace("x,0", "x,1")), "genotype must vary in every locus.*'a'"),
     "constant trait": (table(GOOD.replace("1.5", "2.5")), "phenotype must vary in every trait"),
@@ -202,3 +239,18 @@ def test_the_good_table_is_read(tmp_path: Path):
     assert cohort.labels("locus") == ["a", "b"]
     assert cohort.labels("trait") == ["t"]
     np.testing.assert_array_equal(cohort.phenotype.values[:, 0], np.float32([1.5, 2.5, np.nan]))
+
+
+def test_a_table_without_prefixes_keeps_its_labels(tmp_path: Path):
+    options = {"traits": ["height"], "environment": ["rain"], "individual": "plant"}
+    cohort = plain(**options)(tmp_path)
+    assert cohort.labels("locus") == ["snp1", "snp2"]
+    assert cohort.labels("individual") == ["A", "B", "C"]
+    assert (cohort.labels("trait"), cohort.labels("covariate")) == (["height"], ["rain"])
+    np.testing.assert_array_equal(cohort.genotype, [[0, 1], [1, 0], [0.5, 1]])
+    assert cohort.dataset.attrs["loci_with_missing"] == 1
+    dropped = plain(**options, missing="drop")(tmp_path)
+    assert dropped.labels("locus") == ["snp2"]
+    constant = plain(PLAIN.replace(",0,2.5", ",1,2.5"), **options)(tmp_path)
+    assert constant.labels("locus") == ["snp1"]
+    assert constant.dataset.attrs["constant_loci_dropped"] == 1
