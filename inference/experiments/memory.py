@@ -75,7 +75,7 @@ class Memory:
         return pd.DataFrame(rows).set_index("niche")
 
     def plot(self, ax: "Sequence[Axes] | None" = None) -> "Sequence[Axes]":
-        """Left, half-times over the switches; right, the two responses; mean and sd over seeds."""
+        """Left, half-times over the switches; right, the two responses, mean and sd over seeds."""
         from genomic_code.inference.plots_style import (
             BLUE,
             GREY,
@@ -88,15 +88,17 @@ class Memory:
         if ax is None:
             ax = list(axes_for(None, 2.8, 7.0, ncols=2))
         free = min(1, len(self.half_times) - 1)
-        mean, spread = self.half_times.mean(0), self.half_times.std(0, ddof=free)
-        ax[0].errorbar(range(len(mean)), mean, spread, fmt="o-", color=BLUE, ms=3, lw=1.2)
-        period = len(self.lineages[0]) // len(mean)
+        arrivals = range(self.half_times.shape[1])
+        period = len(self.lineages[0]) // len(arrivals)
+        for row in self.half_times:
+            ax[0].plot(arrivals, row, color=BLUE, lw=0.8, alpha=0.35)
+        ax[0].plot(arrivals, self.half_times.mean(0), "o-", color=BLUE, ms=3, lw=1.6)
         ax[0].axhline(period, ls=":", lw=1, color=GREY)
-        ax[0].annotate("left before half-way", (0, period), (0, 3), textcoords="offset points",
-                       fontsize="small", color=GREY)  # fmt: skip
+        ax[0].annotate("dotted: left before half-way", (arrivals[-1], period), (0, 3), ha="right",
+                       textcoords="offset points", fontsize="small", color=GREY)  # fmt: skip
         ax[0].set(xlabel="arrival in a niche", ylim=(0, 1.15 * period))
         ax[0].set_ylabel("half-time of log fitness (generations)")
-        titled(ax[0], "alternating lineage")
+        titled(ax[0], "alternating lineages and their mean")
         for colour, (name, runs) in zip((BLUE, ORANGE), self.responses.items(), strict=True):
             curves = np.stack([run.distance.mean(1) for run in runs])
             mean, spread = curves.mean(0), curves.std(0, ddof=free)
