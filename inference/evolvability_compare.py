@@ -135,6 +135,7 @@ class EvolvabilityComparison:
             colour = "#D55E00" if hypothesis == self.reference else "#0072B2"
             bars = [[line["mean"] - line["low"]], [line["high"] - line["mean"]]]
             axis.errorbar(line["mean"], row, xerr=bars, fmt="o", color=colour, capsize=3)
+        axis.locator_params(axis="x", nbins=5)
         axis.set_yticks(range(len(names)), names)
         axis.set_ylim(len(names) - 0.4, -0.6)
         axis.set_title(TITLES.get(name, name.replace("_", " ")), fontsize="medium")
