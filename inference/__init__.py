@@ -20,10 +20,17 @@ if TYPE_CHECKING:
     from genomic_code.inference.functionals.hansen_houle import hansen_houle
     from genomic_code.inference.genome import AlleleGenome
     from genomic_code.inference.hotspots import Hotspots
-    from genomic_code.inference.landscape import attractors, landscape, plot_landscape
+    from genomic_code.inference.landscape import attractors, landscape
     from genomic_code.inference.lineage import Lineage
     from genomic_code.inference.niche import Niche
+    from genomic_code.inference.plane import active_plane
     from genomic_code.inference.plots import plot_differences, plot_elbo, plot_predictions
+    from genomic_code.inference.plots_landscape import plot_landscape
+    from genomic_code.inference.plots_map import plot_map
+    from genomic_code.inference.plots_network import plot_network
+    from genomic_code.inference.plots_profiles import plot_profiles
+    from genomic_code.inference.plots_selection import plot_ellipses, plot_response
+    from genomic_code.inference.plots_trust import plot_calibration, plot_confusion
     from genomic_code.inference.posterior import Fit
     from genomic_code.inference.schedule import Schedule
     from genomic_code.inference.stream import StreamFit, fit_stream
@@ -44,6 +51,7 @@ __all__ = [
     "StreamFit",
     "TrustReport",
     "absolute_fit",
+    "active_plane",
     "attractors",
     "bits",
     "calibrate_evolvability",
@@ -60,11 +68,18 @@ __all__ = [
     "functionals",
     "hansen_houle",
     "landscape",
+    "plot_calibration",
+    "plot_confusion",
     "plot_differences",
     "plot_elbo",
+    "plot_ellipses",
     "plot_landscape",
+    "plot_map",
+    "plot_network",
     "plot_predictions",
+    "plot_profiles",
     "plot_rate_distortion",
+    "plot_response",
     "rate_distortion",
     "trust",
 ]

@@ -10,13 +10,14 @@ variation; beyond, a Metropolis sampler stands for the posterior and trait momen
 """
 
 import math
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import xarray as xr
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from torch import Tensor
 from tqdm.auto import tqdm
@@ -37,6 +38,9 @@ from genomic_code.inference.laws import (
 )
 from genomic_code.inference.niche import Selection
 from genomic_code.inference.regime import RARE, Regime
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Correspondence", "correspondence"]
 
@@ -117,13 +121,11 @@ class Correspondence:
     def __repr__(self) -> str:
         return f"Correspondence({self.verdict})"
 
-    def plot(self, ax: Axes | None = None) -> Axes:
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Expected log fitness of inference and of evolution over the generations."""
-        import matplotlib.pyplot as plt
+        from genomic_code.inference.plots_style import BLUE, ORANGE, axes_for, legend, titled
 
-        from genomic_code.inference.plots import BLUE, ORANGE
-
-        ax = ax or plt.figure(figsize=(4.8, 3.4), layout="constrained").subplots()
+        ax = axes_for(ax)
         path = self.trajectory
         time, mean, error = path["generation"], path["evolution"], path["evolution_error"]
         low, high = mean - 2 * error, mean + 2 * error
@@ -136,8 +138,8 @@ class Correspondence:
             height = float(self.laws.attrs["log_fitness"])
             ax.axhline(height, ls="--", color=ORANGE, label="inference: posterior")
         ax.set(xlabel="generation", ylabel="expected log fitness (nats)")
-        ax.set_title(str(self.regime), fontsize="medium")
-        ax.legend(frameon=False, fontsize="small")
+        titled(ax, textwrap.fill(str(self.regime), 52))
+        legend(ax)
         return ax
 
 

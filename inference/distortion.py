@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from genomic_code.inference.guides import MeanField
+from genomic_code.inference.plots_style import BLUE, ORANGE, axes_for, legend
 from genomic_code.inference.posterior import Fit
 
 if TYPE_CHECKING:
@@ -151,11 +152,8 @@ def plot_rate_distortion(curve: pd.DataFrame, ax: "Axes | None" = None) -> "Axes
     Returns:
         The axes.
     """
-    import matplotlib.pyplot as plt
-
-    if ax is None:
-        _, ax = plt.subplots(figsize=(5.2, 3.8), layout="constrained")
-    kinds = {"fidelity": ("#0072b2", "o", "training"), "heldout": ("#d55e00", "s", "held out")}
+    ax = axes_for(ax)
+    kinds = {"fidelity": (BLUE, "o", "training"), "heldout": (ORANGE, "s", "held out")}
     for kind, (colour, marker, label) in kinds.items():
         if kind not in curve:
             continue
@@ -167,10 +165,10 @@ def plot_rate_distortion(curve: pd.DataFrame, ax: "Axes | None" = None) -> "Axes
         front = curve["frontier"].to_numpy(bool)
         ax.plot(rate[front], middle[front], color=colour, linewidth=1)
         for setting, x, y in zip(curve.index, rate, middle, strict=True):
-            ax.annotate(str(setting), (x, y), (4, 4), textcoords="offset points", fontsize=8)
+            ax.annotate(str(setting), (x, y), (4, 4), textcoords="offset points", fontsize=7)
     ax.set_xlabel("bits in all weights, KL(q, prior) / ln 2")
     ax.set_ylabel("share of variance explained")
-    ax.legend(frameon=False)
+    legend(ax)
     return ax
 
 

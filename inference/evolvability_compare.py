@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from matplotlib.axes import Axes
 
 from genomic_code.inference.evolvability import evolvability
+from genomic_code.inference.plots_style import BLUE, ORANGE, axes_for, titled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["HEADLINES", "EvolvabilityComparison", "compare_evolvability"]
 
@@ -97,8 +100,6 @@ class EvolvabilityComparison:
         Raises:
             ValueError: No hypothesis has any of the metrics, or there are too few axes.
         """
-        import matplotlib.pyplot as plt
-
         frame = self.frame
         known = frame.index.get_level_values("metric")
         shown = [name for name in metrics if name in known]
@@ -107,17 +108,15 @@ class EvolvabilityComparison:
         if axes is None:
             columns = min(3, len(shown))
             rows = -(-len(shown) // columns)
-            size = (3.4 * columns, rows * (0.28 * len(self.trees) + 0.9) + 0.3)
-            figure, grid = plt.subplots(
-                rows, columns, figsize=size, squeeze=False, sharey=True, layout="constrained"
-            )
-            figure.suptitle(
+            size = rows * (0.2 * len(self.trees) + 0.55) + 0.2, 1.0 + 2.0 * columns
+            grid = axes_for(None, *size, nrows=rows, ncols=columns, squeeze=False, sharey=True)
+            grid[0, 0].get_figure(root=True).suptitle(
                 f"Posterior mean and {self.probability:.0%} interval; reference: {self.reference}",
-                fontsize="medium",
+                fontsize=8,
             )
             axes = list(grid.flat)
             for spare in axes[len(shown) :]:
-                figure.delaxes(spare)
+                spare.remove()
         panels = list(np.atleast_1d(axes))[: len(shown)]
         if len(panels) < len(shown):
             raise ValueError(f"axes must be {len(shown)}, one a metric, got {len(panels)}")
@@ -125,20 +124,20 @@ class EvolvabilityComparison:
             self.panel(axis, frame.loc[[name]].droplevel("metric"), name)
         return panels
 
-    def panel(self, axis: Axes, table: pd.DataFrame, name: str) -> None:
+    def panel(self, axis: "Axes", table: pd.DataFrame, name: str) -> None:
         """One metric of all hypotheses."""
         names = list(self.trees)
         for row, hypothesis in enumerate(names):
             if hypothesis not in table.index:
                 continue
             line = table.loc[hypothesis]
-            colour = "#D55E00" if hypothesis == self.reference else "#0072B2"
+            colour = ORANGE if hypothesis == self.reference else BLUE
             bars = [[line["mean"] - line["low"]], [line["high"] - line["mean"]]]
-            axis.errorbar(line["mean"], row, xerr=bars, fmt="o", color=colour, capsize=3)
+            axis.errorbar(line["mean"], row, xerr=bars, fmt="o", ms=4, color=colour, capsize=2)
         axis.locator_params(axis="x", nbins=5)
         axis.set_yticks(range(len(names)), names)
         axis.set_ylim(len(names) - 0.4, -0.6)
-        axis.set_title(TITLES.get(name, name.replace("_", " ")), fontsize="medium")
+        titled(axis, TITLES.get(name, name.replace("_", " ")))
 
 
 def compare_evolvability(

@@ -4,7 +4,7 @@ Latents of different draws or fits may be permuted and mirrored copies of each o
 the same traits. Draws are matched to the first one before anything is averaged over latents.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,10 +18,7 @@ from genomic_code.inference.posterior import Fit
 from genomic_code.spec.formalizations.attractor import Attractor
 from genomic_code.spec.protocols import Weights
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-__all__ = ["attractors", "landscape", "match_latents", "plot_landscape"]
+__all__ = ["attractors", "landscape", "match_latents"]
 
 TOLERANCE = 1e-8
 """Largest residual of a state that counts as settled."""
@@ -89,7 +86,12 @@ def attractors(
 
 
 def landscape(
-    fit: Fit, individual: str | None = None, draws: int = 50, points: int = 41, seed: int = 0
+    fit: Fit,
+    individual: str | None = None,
+    draws: int = 50,
+    points: int = 41,
+    seed: int = 0,
+    starts: int = 30,
 ) -> xr.Dataset:
     """Energy over the two directions in which the individuals' latents differ most.
 
@@ -102,12 +104,15 @@ def landscape(
             average genotype.
         draws: Number of posterior draws.
         points: Grid points along each direction.
-        seed: Seed of the draws.
+        seed: Seed of the draws and of the random states.
+        starts: Number of random states, uniform in (-1, 1)^K, that relax in each draw.
 
     Returns:
         `energy` (draw, second, first), 0 at the undifferentiated state of each draw; `position`
-        (individual, direction) of the developed individuals, posterior mean; `axes` (direction,
-        latent) and `spread`, the share of variance along each direction.
+        (individual, direction) of the developed individuals, posterior mean; `settled` (draw,
+        start, direction), where each of `starts` random states comes to rest: the attractors, and
+        by their spread over draws what is not known of them; `axes` (direction, latent) and
+        `centre` (latent) of the plane; `spread`, the share of variance along each direction.
 
     Raises:
         ValueError: The fit is of another formalization or has one latent, or the individual is
@@ -129,12 +134,19 @@ def landscape(
     first, second = (torch.linspace(-1, 1, points, dtype=torch.float64) * r for r in reach)
     plane = second[:, None, None] * axes[1] + first[:, None] * axes[0] + centre
     state = torch.tanh(plane).flatten(0, 1)
-    energy = model.energy(weights, state, tilt(fit, model, weights, individual))
+    tilted = tilt(fit, model, weights, individual)
+    energy = model.energy(weights, state, tilted)
+    generator = torch.Generator().manual_seed(seed)
+    random = 2 * torch.rand(starts, model.latents, generator=generator, dtype=torch.float64) - 1
+    rest = settle(model, weights, random, tilted) @ weights["recurrent"] + tilted
+    settled = (rest - centre) @ axes.mT
     return xr.Dataset(
         {
             "energy": (("draw", "second", "first"), energy.reshape(-1, points, points).numpy()),
             "position": (("individual", "direction"), position.numpy()),
+            "settled": (("draw", "start", "direction"), settled.numpy()),
             "axes": (("direction", "latent"), axes.numpy()),
+            "centre": ("latent", centre.numpy()),
             "spread": ("direction", (values.square() / values.square().sum())[:2].numpy()),
         },
         {
@@ -145,37 +157,6 @@ def landscape(
         },
         {"genotype": "average" if individual is None else individual},
     )
-
-
-def plot_landscape(surface: xr.Dataset, ax: "Axes | None" = None) -> "Axes":
-    """Mean energy as colour, its posterior standard deviation as lines, individuals as dots.
-
-    Args:
-        surface: From `landscape`.
-        ax: Axes to draw on; by default new ones.
-
-    Returns:
-        The axes.
-    """
-    import matplotlib.pyplot as plt
-
-    if ax is None:
-        _, ax = plt.subplots(figsize=(5.6, 4.4), layout="constrained")
-    energy = surface["energy"]
-    grid = (surface["first"].values, surface["second"].values)
-    filled = ax.contourf(*grid, energy.mean("draw").values, levels=20, cmap="cividis")
-    ax.figure.colorbar(filled, ax=ax, label="mean energy")
-    lines = ax.contour(
-        *grid, energy.std("draw").values, levels=5, colors="white", linewidths=0.8, linestyles="--"
-    )
-    ax.clabel(lines, fontsize=7, fmt="sd %.2g")
-    first, second = surface["position"].values.T
-    ax.plot(first, second, "o", color="#d55e00", markersize=4, mec="white", mew=0.4)
-    spread = surface["spread"].values
-    ax.set_xlabel(f"first direction of the latents' potential ({spread[0]:.0%} of variance)")
-    ax.set_ylabel(f"second direction ({spread[1]:.0%})")
-    ax.set_title(f"Energy of the {surface.attrs['genotype']} genotype; dots: individuals")
-    return ax
 
 
 def match_latents(model: Attractor, weights: Weights, genotype: Tensor) -> dict[str, Tensor]:

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import xarray as xr
-from matplotlib.axes import Axes
 from torch import Tensor
 
 from genomic_code.inference.flat import blank
@@ -22,6 +21,9 @@ from genomic_code.inference.niche import Niche
 from genomic_code.spec.files import check_version
 from genomic_code.spec.html import summary
 from genomic_code.spec.protocols import Data, Formalization, Weights
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["DIMENSIONS", "Lineage"]
 
@@ -292,7 +294,7 @@ class Lineage:
             genome = WeightGenome(model, niche, *sizes)
         return cls(tree["lineage"].to_dataset(), genome, niche)
 
-    def plot(self, variable: str = "expected_log_fitness", ax: Axes | None = None) -> Axes:
+    def plot(self, variable: str = "expected_log_fitness", ax: "Axes | None" = None) -> "Axes":
         """Draw one variable over the generations; returns the axes.
 
         Matrices are shown by their trace, vectors component by component; dotted lines are switches
@@ -301,14 +303,12 @@ class Lineage:
         Raises:
             ValueError: The lineage has no such variable.
         """
-        import matplotlib.pyplot as plt
-
-        from genomic_code.inference.plots import CYCLE, GREY
+        from genomic_code.inference.plots_style import CYCLE, GREY, axes_for, legend
 
         known = [str(name) for name in self.dataset.data_vars if name != "niche"]
         if variable not in known:
             raise ValueError(f"variable must be one of {', '.join(known)}, got {variable!r}")
-        ax = ax or plt.figure(figsize=(4.8, 3.2), layout="constrained").subplots()
+        ax = axes_for(ax)
         values = self.dataset[variable].values
         trace = "trace of " if variable in ("G", "M", "covariance") else ""
         if trace:
@@ -317,7 +317,7 @@ class Lineage:
         for number, (curve, colour) in enumerate(zip(curves, cycle(CYCLE), strict=False)):
             ax.plot(self.dataset["generation"], curve, color=colour, lw=1.2, label=f"{number + 1}")
         if 1 < len(curves) <= len(CYCLE):
-            ax.legend(title=DIMENSIONS[variable][-1], frameon=False, fontsize="small")
+            legend(ax, title=DIMENSIONS[variable][-1], title_fontsize=7)
         niche = self.dataset["niche"].values
         switches = np.flatnonzero(niche[1:] != niche[:-1]) + 1
         for switch in switches if len(switches) <= SWITCHES else []:

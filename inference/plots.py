@@ -2,44 +2,42 @@
 
 from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
+
+from genomic_code.inference.plots_style import BLUE, CYCLE, GREY, ORANGE, axes_for, legend, titled
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from genomic_code.inference.compare import Comparison
 
 __all__ = ["plot_differences", "plot_elbo", "plot_predictions"]
 
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#7F7F7F"
-"""Colours told apart by colour-blind readers (Okabe & Ito)."""
-CYCLE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F"]
 
-
-def plot_differences(comparison: "Comparison", ax: Axes | None = None) -> Axes:
+def plot_differences(comparison: "Comparison", ax: "Axes | None" = None) -> "Axes":
     """Held-out elpd of each row below the best, with 2 paired standard errors."""
     frame = comparison.frame.iloc[::-1]
-    ax = ax if ax is not None else plt.subplots(figsize=(5, 0.45 * len(frame) + 1.2))[1]
+    ax = axes_for(ax, 0.28 * len(frame) + 1.1)
     rows = np.arange(len(frame))
     for row, (name, line) in zip(rows, frame.iterrows(), strict=True):
         colour = ORANGE if name == comparison.winner else BLUE
         if name == "ridge":
             colour = GREY
-        ax.errorbar(line["diff"], row, xerr=2 * line["dse"], fmt="o", color=colour, capsize=3)
+        ax.errorbar(line["diff"], row, xerr=2 * line["dse"], fmt="o", ms=4, color=colour, capsize=2)
     ax.axvline(0, color=GREY, lw=1, ls=":")
     ax.set_yticks(rows, [f"{name} (baseline)" if name == "ridge" else name for name in frame.index])
     ax.set_ylim(-0.6, len(frame) - 0.4)
     ax.set_xlabel("held-out elpd below the best (nats, ± 2 s.e.)")
-    ax.set_title(f"{comparison.cohort.name}; verdict: {comparison.winner}", fontsize="medium")
+    titled(ax, f"{comparison.cohort.name}; verdict: {comparison.winner}")
     return ax
 
 
 def plot_predictions(
-    comparison: "Comparison", formalization: str | None = None, ax: Axes | None = None
-) -> Axes:
+    comparison: "Comparison", formalization: str | None = None, ax: "Axes | None" = None
+) -> "Axes":
     """Observed against predicted traits of held-out individuals, in trait standard deviations."""
     name = formalization or comparison.winner
-    ax = ax if ax is not None else plt.subplots(figsize=(4, 4))[1]
+    ax = axes_for(ax, 3.2)
     observed = comparison.cohort.phenotype.values.astype(float)
     centre, scale = np.nanmean(observed, 0), np.nanstd(observed, 0)
     x = (comparison.predictions.sel(formalization=name).values - centre) / scale
@@ -51,13 +49,13 @@ def plot_predictions(
     ax.set_xlabel("predicted, held out (trait s.d.)")
     ax.set_ylabel("observed (trait s.d.)")
     r2 = float(comparison.frame["r2"][name])
-    ax.set_title(f"{name}: mean R² = {r2:.2f}", fontsize="medium")
+    titled(ax, f"{name}: mean R² = {r2:.2f}")
     return ax
 
 
-def plot_elbo(comparison: "Comparison", ax: Axes | None = None) -> Axes:
+def plot_elbo(comparison: "Comparison", ax: "Axes | None" = None) -> "Axes":
     """ELBO of the fits to all individuals along the optimisation, smoothed over 25 steps."""
-    ax = ax if ax is not None else plt.subplots(figsize=(5, 3.5))[1]
+    ax = axes_for(ax)
     window = np.ones(25) / 25
     finals = []
     for colour, (name, fit) in zip(CYCLE * 3, comparison.fits.items(), strict=False):
@@ -68,5 +66,5 @@ def plot_elbo(comparison: "Comparison", ax: Axes | None = None) -> Axes:
     ax.set_ylim(min(finals) - 0.3 * span - 50, max(finals) + 0.1 * span + 10)
     ax.set_xlabel("step")
     ax.set_ylabel("ELBO (nats)")
-    ax.legend(frameon=False, fontsize="small")
+    legend(ax)
     return ax

@@ -16,12 +16,11 @@ learn, and so tell learnt mutation from nonlinear development.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.axes import Axes
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -33,6 +32,9 @@ from genomic_code.spec.formalizations import Blueprint, Factor, Generative, Poly
 from genomic_code.spec.priors import Dense
 from genomic_code.spec.protocols import Formalization
 from genomic_code.spec.validate import one_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Generalisation", "Organism", "generalisation", "organisms"]
 
@@ -120,19 +122,16 @@ class Generalisation:
         ratios = theirs / ours
         return float(ratios.mean()), float(ratios.std(ddof=1)) if len(ratios) > 1 else 0.0
 
-    def plot(self, ax: Sequence[Axes] | None = None) -> Sequence[Axes]:
+    def plot(self, ax: "Sequence[Axes] | None" = None) -> "Sequence[Axes]":
         """Distance to the target over generations, an axes an arm; mean and sd over seeds.
 
         The dotted line is half-way. Organisms whose effects evolve are drawn in full.
         """
-        import matplotlib.pyplot as plt
+        from genomic_code.inference.plots_style import CYCLE, GREY, axes_for, legend, titled
 
-        from genomic_code.inference.plots import CYCLE, GREY
-
-        figure = None
+        own = ax is None
         if ax is None:
-            figure = plt.figure(figsize=(7.2, 3.7), layout="constrained")
-            ax = list(figure.subplots(1, 2, sharey=True))
+            ax = list(axes_for(None, 3.4, 7.0, ncols=2, sharey=True))
         names = list(dict.fromkeys(organism for organism, _ in self.responses))
         for (organism, arm), runs in self.responses.items():
             panel, colour = ax[ARMS.index(arm)], CYCLE[names.index(organism) % len(CYCLE)]
@@ -146,13 +145,14 @@ class Generalisation:
         for panel, arm in zip(ax, ARMS, strict=True):
             panel.axhline(0.25, ls=":", lw=1, color=GREY)
             panel.set(xlabel="generation", xlim=(0, None), ylim=(0, None))
-            panel.set_title(arm, fontsize="medium")
+            titled(panel, arm)
         ax[0].set_ylabel("squared distance to unseen target\n(founder = 1; mean ± sd over seeds)")
-        if figure is None:
-            ax[0].legend(frameon=False, fontsize="small")
+        if not own:
+            legend(ax[0])
         else:
             handles = ax[0].get_legend_handles_labels()
-            figure.legend(*handles, loc="outside lower center", ncols=3, frameon=False)
+            place = {"loc": "outside lower center", "ncols": 3, "frameon": False, "fontsize": 7}
+            ax[0].get_figure(root=True).legend(*handles, **place)
         return ax
 
 

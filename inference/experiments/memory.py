@@ -8,11 +8,10 @@ genome meet the first niche again and, as far away, one that the lineage never m
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
@@ -22,6 +21,9 @@ from genomic_code.inference.lineage import Lineage
 from genomic_code.inference.niche import Niche
 from genomic_code.inference.schedule import Schedule
 from genomic_code.spec.protocols import Formalization
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Memory", "half_time", "memory"]
 
@@ -72,15 +74,19 @@ class Memory:
             rows.append(row)
         return pd.DataFrame(rows).set_index("niche")
 
-    def plot(self, ax: Sequence[Axes] | None = None) -> Sequence[Axes]:
+    def plot(self, ax: "Sequence[Axes] | None" = None) -> "Sequence[Axes]":
         """Left, half-times over the switches; right, the two responses; mean and sd over seeds."""
-        import matplotlib.pyplot as plt
-
-        from genomic_code.inference.plots import BLUE, GREY, ORANGE
+        from genomic_code.inference.plots_style import (
+            BLUE,
+            GREY,
+            ORANGE,
+            axes_for,
+            legend,
+            titled,
+        )
 
         if ax is None:
-            figure = plt.figure(figsize=(7.2, 3.2), layout="constrained")
-            ax = list(figure.subplots(1, 2))
+            ax = list(axes_for(None, 2.8, 7.0, ncols=2))
         free = min(1, len(self.half_times) - 1)
         mean, spread = self.half_times.mean(0), self.half_times.std(0, ddof=free)
         ax[0].errorbar(range(len(mean)), mean, spread, fmt="o-", color=BLUE, ms=3, lw=1.2)
@@ -90,7 +96,7 @@ class Memory:
                        fontsize="small", color=GREY)  # fmt: skip
         ax[0].set(xlabel="arrival in a niche", ylim=(0, 1.15 * period))
         ax[0].set_ylabel("half-time of log fitness (generations)")
-        ax[0].set_title("alternating lineage", fontsize="medium")
+        titled(ax[0], "alternating lineage")
         for colour, (name, runs) in zip((BLUE, ORANGE), self.responses.items(), strict=True):
             curves = np.stack([run.distance.mean(1) for run in runs])
             mean, spread = curves.mean(0), curves.std(0, ddof=free)
@@ -101,8 +107,8 @@ class Memory:
         ax[1].axhline(0.25, ls=":", lw=1, color=GREY)
         ax[1].set(xlabel="generation", xlim=(0, None), ylim=(0, None))
         ax[1].set_ylabel("squared distance to target (start = 1)")
-        ax[1].set_title("populations that meet a niche", fontsize="medium")
-        ax[1].legend(frameon=False, fontsize="small")
+        titled(ax[1], "populations that meet a niche")
+        legend(ax[1])
         return ax
 
 

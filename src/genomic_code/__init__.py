@@ -6,6 +6,7 @@ cohort, compares them, and reads evolvability off the posterior.
 Source of the hypothesis: Mitchell & Cheney, Trends in Genetics 2025, doi:10.1016/j.tig.2025.01.008.
 """
 
+import warnings
 from typing import TYPE_CHECKING
 
 from genomic_code.lazy import lazy
@@ -17,5 +18,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = ["__version__", "inference", "load", "spec"]
+
+# tqdm says this in notebooks without ipywidgets, where its bars of text do as well.
+warnings.filterwarnings("ignore", message="IProgress not found")
 
 __getattr__, __dir__ = lazy(__name__)

@@ -12,9 +12,10 @@ from genomic_code.inference.landscape import (
     attractors,
     landscape,
     match_latents,
-    plot_landscape,
+    posterior,
     share,
 )
+from genomic_code.inference.plots_landscape import plot_landscape
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.formalizations.attractor import Attractor
 from genomic_code.spec.formalizations.factor import Factor
@@ -171,14 +172,26 @@ def test_the_surface_is_the_energy_of_the_states_that_it_names():
     assert 0 < surface["spread"].values.sum() <= 1 + 1e-9
 
 
+def test_settled_states_are_fixed_points_of_the_plane_they_lie_in():
+    fit = prior_fit(Attractor(latents=2))
+    surface = landscape(fit, draws=1, points=5, starts=6)
+    model, weights = posterior(fit, 1, 0)
+    mean = surface["centre"].values + surface["settled"].values[0] @ surface["axes"].values
+    state = torch.tanh(torch.from_numpy(mean))
+    force = model.force(weights, state[None], weights["bias"][:, None])
+    assert float(force.abs().max()) < 1e-6
+
+
 def test_the_plot_is_labelled():
     surface = landscape(prior_fit(Attractor()), draws=10, points=11)
     axes = plot_landscape(surface)
     assert "first direction" in axes.get_xlabel()
     assert "average genotype" in axes.get_title()
-    assert axes.figure.axes[1].get_ylabel() == "mean energy"
+    assert axes.figure.axes[1].get_ylabel().startswith("mean energy")
     other = mpl.pyplot.figure().subplots()
     assert plot_landscape(surface, ax=other) is other
+    solid = mpl.pyplot.figure().add_subplot(projection="3d")
+    assert plot_landscape(surface, ax=solid).get_zlabel() == "mean energy"
     mpl.pyplot.close("all")
 
 
