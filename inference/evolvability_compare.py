@@ -134,6 +134,7 @@ class EvolvabilityComparison:
             colour = ORANGE if hypothesis == self.reference else BLUE
             bars = [[line["mean"] - line["low"]], [line["high"] - line["mean"]]]
             axis.errorbar(line["mean"], row, xerr=bars, fmt="o", ms=4, color=colour, capsize=2)
+        axis.locator_params(axis="x", nbins=5)
         axis.set_yticks(range(len(names)), names)
         axis.set_ylim(len(names) - 0.4, -0.6)
         titled(axis, TITLES.get(name, name.replace("_", " ")))
