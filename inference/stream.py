@@ -24,7 +24,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -48,6 +48,10 @@ __all__ = ["StreamFit", "fit_stream"]
 class Whole:
     """A formalization that meets a batch, with the priors of the whole cohort."""
 
+    name: ClassVar[str] = "whole"
+    complexity: ClassVar[int] = 0
+    rotatable: ClassVar[bool] = False
+
     formalization: Formalization
     individuals: int
 
@@ -66,7 +70,7 @@ class Whole:
 
     def __call__(self, data: Data) -> Tensor:
         """Run the Pyro model."""
-        return run(self, data)  # type: ignore[arg-type]
+        return run(self, data)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +156,7 @@ def fit_stream(
         raise ValueError(f"batch must be at least 4 of at least 4 individuals, got {batch}")
     scales = moments(blocks, y, size)
     shape = Shape(size, blocks.loci, e.shape[1], y.shape[1])
-    flat = FlatModel(Whole(model, blocks.individuals), shape)  # type: ignore[arg-type]
+    flat = FlatModel(Whole(model, blocks.individuals), shape)
     guide = MeanField()
     generator = torch.Generator().manual_seed(seed)
     state = State.start(guide.start(beginning(flat, scales, generator))[None, None])
