@@ -101,8 +101,12 @@ def open_blocks(source: Any) -> Blocks:
         if suffix == ".npy":
             source = np.load(existing(source), mmap_mode="r", allow_pickle=False)
         elif suffix == ".zarr":
-            import zarr
-
+            try:
+                import zarr
+            except ImportError:
+                raise ValueError(
+                    "genotype in a .zarr array needs zarr; install it with: pip install zarr"
+                ) from None
             source = zarr.open_array(str(source), mode="r")
         else:
             raise ValueError(f"genotype must be a .bed, .npy or .zarr path, got {str(source)!r}")

@@ -14,7 +14,7 @@ LIKE = {
     aten.new_zeros.default, aten.zeros_like.default, aten.ones_like.default, aten.full_like.default,
 }  # fmt: skip
 """Operations that read only the shape of what they are given."""
-NEUTRAL = {
+NEUTRAL: dict[Any, int] = {
     aten.pow.Tensor_Scalar: 1,
     aten.mul.Tensor: 1,
     aten.mul.Scalar: 1,
@@ -33,8 +33,9 @@ def tidy(module: GraphModule) -> GraphModule:
     """Leave out what is unused, trivial, constant or computed twice; in place."""
     graph = module.graph
     for node in list(graph.nodes):
-        if changes_nothing(node):
-            node.replace_all_uses_with(node.args[0])
+        same = unchanged(node)
+        if same is not None:
+            node.replace_all_uses_with(same)
             graph.erase_node(node)
     graph.eliminate_dead_code()
     fold_constants(module)
@@ -45,27 +46,24 @@ def tidy(module: GraphModule) -> GraphModule:
     return module
 
 
-def changes_nothing(node: Node) -> bool:
-    """Whether an operation returns its first argument as it is."""
-    if node.op != "call_function" or not node.args or not isinstance(node.args[0], Node):
-        return False
-    before, after = (each.meta.get("val") for each in (node.args[0], node))
+def unchanged(node: Node) -> Node | None:
+    """The first argument of an operation that returns it as it is; None of one that does not."""
+    first = node.args[0] if node.args else None
+    if node.op != "call_function" or not isinstance(first, Node):
+        return None
+    before, after = first.meta.get("val"), node.meta.get("val")
     if not isinstance(before, torch.Tensor) or not isinstance(after, torch.Tensor):
-        return False
+        return None
     # views further on rely on the strides
     if (before.dtype, before.shape, before.stride()) != (after.dtype, after.shape, after.stride()):
-        return False
+        return None
     if node.target in IDENTITIES or node.target in SHAPING:
-        return True
+        return first
+    other: Any = node.args[1] if len(node.args) > 1 else None
     if node.target is aten.sum.dim_IntList:
-        return all(before.shape[each] == 1 for each in node.args[1])  # type: ignore[union-attr, index]
-    other = node.args[1] if len(node.args) > 1 else None
-    return (
-        node.target in NEUTRAL
-        and isinstance(other, int | float)
-        and other == NEUTRAL[node.target]
-        and not node.kwargs
-    )
+        return first if all(before.shape[each] == 1 for each in other) else None
+    neutral = node.target in NEUTRAL and isinstance(other, int | float) and not node.kwargs
+    return first if neutral and other == NEUTRAL[node.target] else None
 
 
 def fold_constants(module: GraphModule) -> None:
@@ -77,6 +75,7 @@ def fold_constants(module: GraphModule) -> None:
             continue
         if node.op != "call_function" or not is_pure(node):
             continue
+        operation: Any = node.target
         inputs = {each: known[each] for each in node.all_input_nodes if each in known}
         if node.target in LIKE and node.meta["val"].numel() <= SMALL:
             like = node.all_input_nodes[0].meta["val"]
@@ -87,7 +86,7 @@ def fold_constants(module: GraphModule) -> None:
             continue
         args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), inputs.__getitem__)
         with torch.no_grad():
-            value = node.target(*args, **kwargs)
+            value = operation(*args, **kwargs)
         if not isinstance(value, torch.Tensor):
             continue
         known[node] = value
@@ -122,7 +121,8 @@ def merge_equals(module: GraphModule) -> None:
 
 def is_pure(node: Node) -> bool:
     """Whether an operation gives the same result each time and changes nothing."""
-    schema = getattr(node.target, "_schema", None)
+    operation: Any = node.target
+    schema = getattr(operation, "_schema", None)
     if schema is None or schema.is_mutable:
         return False
-    return torch.Tag.nondeterministic_seeded not in node.target.tags
+    return torch.Tag.nondeterministic_seeded not in operation.tags

@@ -5,7 +5,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,7 +49,7 @@ def unpack(
     parcel: Parcel,
     model: Formalization,
     cohort: Cohort,
-    records: Sequence[type[NamedTuple]] = (),  # type: ignore[valid-type]
+    records: Sequence[type[Any]] = (),
 ) -> Any:
     """The result that was packed, its fits being those of `model` to `cohort`."""
     kinds = {record.__name__: record for record in records}
@@ -88,7 +88,7 @@ def encode(value: Any, arrays: Parcel) -> Any:
     if isinstance(value, np.ndarray | Tensor):
         name = f"array_{len(arrays)}"
         plain = isinstance(value, np.ndarray)
-        arrays[name] = value if plain else value.detach().cpu().numpy()  # type: ignore[union-attr]
+        arrays[name] = value.detach().cpu().numpy() if isinstance(value, Tensor) else value
         if arrays[name].dtype.hasobject:
             raise TypeError(f"arrays must hold numbers or texts, got {arrays[name].dtype}")
         return {"kind": "array" if plain else "tensor", "content": name}

@@ -11,7 +11,7 @@ import threading
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ def sweep(
     work: Callable[..., Any],
     calls: Sequence[Mapping[str, Any]],
     *,
-    records: Sequence[type[NamedTuple]] = (),  # type: ignore[valid-type]
+    records: Sequence[type[Any]] = (),
     jobs: int | None = None,
     progress: bool = True,
     folder: Path | None = None,
