@@ -162,7 +162,7 @@ def memory(
     for seed in tqdm(list(seeds), disable=not progress, leave=False):
         lineage = evolve(
             formalization, Schedule((one, other), period), population_size,
-            2 * cycles * period, seed, weight_rate=weight_rate, **options,
+            2 * cycles * period, seed, weight_rate=weight_rate, progress=False, **options,
         )  # fmt: skip
         heights = lineage.dataset["expected_log_fitness"].values[:-1].reshape(-1, period)
         half_times.append([half_time(row) for row in heights])
