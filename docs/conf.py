@@ -44,7 +44,8 @@ autodoc_typehints_description_target = "documented"
 napoleon_numpy_docstring = False
 exclude_patterns = ["_build"]
 suppress_warnings = ["myst.header", "mystnb.unknown_mime_type", "ref.python"]
-doctest_test_doctest_blocks = "default"
+doctest_test_doctest_blocks = ""
+"""The examples of docstrings are run by pytest."""
 GENERATED = HERE / "generated"
 
 

@@ -172,7 +172,7 @@ def memory(
         lineage = evolve(
             formalization, Schedule((one, other), period), population_size,
             2 * cycles * period, seed, weight_rate=weight_rate, ancestor_size=ancestor_size,
-            **options,
+            progress=False, **options,
         )  # fmt: skip
         heights = lineage.dataset["expected_log_fitness"].values[:-1].reshape(-1, period)
         half_times.append([half_time(row) for row in heights])
