@@ -34,13 +34,14 @@ WORK = 2**31
 """Multiplications that replicates may cost for each locus and individual."""
 
 
-def held_out_pit(fit: Fit, draws: int = 400) -> Array:
+def held_out_pit(fit: Fit, draws: int | None = None) -> Array:
     """Predictive probability `(n, T)` of a value below that observed, of individuals not fitted.
 
     The rank among as many predicted values as there are draws, ties broken at random: uniform for
     any noise model, also of counts, where the prediction is right. NaN where missing.
     """
     rows = ~fit.training
+    draws = draws or fit.scoring_draws
     phenotype = fit.standard_phenotype(fit.cohort)[torch.from_numpy(rows)]
     below, equal = torch.zeros_like(phenotype), torch.zeros_like(phenotype)
     with torch.random.fork_rng(devices=[]):

@@ -95,6 +95,11 @@ class Fit:
         n = self.cohort.sizes
         return Shape(n["individual"], n["locus"], n["covariate"], n["trait"])
 
+    @property
+    def scoring_draws(self) -> int:
+        """Draws for a score of held-out individuals; fewer where the weights are very many."""
+        return max(100, min(400, DRAWN // self.flat.dim))
+
     def flat_draws(self, draws: int, seed: int | None = None) -> Tensor:
         """Draws `(S, P)` from the guide, in antithetic pairs: means converge much faster."""
         return torch.cat(list(self.flat_parts(draws, draws, seed)))
@@ -211,10 +216,9 @@ class Fit:
     def held_out(self, draws: int | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Log predictive density and predictive mean `(n, T)` of the individuals not fitted.
 
-        Units as in `log_predictive` and `predict`. By default 400 draws, and fewer, though 100 at
-        least, where the weights are very many.
+        Units as in `log_predictive` and `predict`. By default `scoring_draws` draws.
         """
-        draws = draws or max(100, min(400, DRAWN // self.flat.dim))
+        draws = draws or self.scoring_draws
         rows = ~self.training
         phenotype = self.standard_phenotype(self.cohort)[torch.from_numpy(rows)]
         density = torch.full(phenotype.shape, -torch.inf, dtype=torch.float64)

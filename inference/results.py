@@ -27,6 +27,7 @@ import xarray as xr
 
 from genomic_code import __version__
 from genomic_code.inference.archive import COHORT, fit_group, load_fit, read_tree
+from genomic_code.inference.calibration import AbsoluteFit
 from genomic_code.inference.compare import Comparison
 from genomic_code.inference.fit import Settings
 from genomic_code.inference.plots import plot_differences, plot_elbo, plot_predictions
@@ -138,7 +139,14 @@ def record(comparison: Comparison) -> dict[str, Any]:
         "winner": comparison.winner,
         "verdict": comparison.verdict,
         "close": list(comparison.close),
-        "misfits": {name: found.reasons for name, found in comparison.absolute.items()},
+        "absolute": {
+            name: {
+                "reasons": found.reasons,
+                "signatures": split(found.signatures),
+                "coverage": split(found.coverage),
+            }
+            for name, found in comparison.absolute.items()
+        },
         "formalizations": {name: repr(fit.formalization) for name, fit in comparison.fits.items()},
         "folds": int(comparison.folds.max()) + 1,
         "seed": comparison.seed,
@@ -159,6 +167,18 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
     """Verdict, provenance and table of a comparison in plain values."""
     rows = comparison.frame.reset_index().to_dict(orient="records")
     return {**record(comparison), "table": rows}
+
+
+def split(frame: pd.DataFrame) -> dict[str, Any]:
+    """A table of numbers as JSON can hold it."""
+    values = frame.astype(object).where(frame.notna(), None).to_dict(orient="split")
+    return {**values, "name": frame.index.name}
+
+
+def joined(values: dict[str, Any]) -> pd.DataFrame:
+    """The table that `split` took apart."""
+    frame = pd.DataFrame(values["data"], values["index"], values["columns"], dtype=float)
+    return frame.rename_axis(values["name"])
 
 
 def plain(value: Any) -> Any:
@@ -217,7 +237,13 @@ def load_comparison(directory: Path, own: Sequence[Formalization] = ()) -> Compa
         winner, verdict, seed = str(known["winner"]), str(known["verdict"]), int(known["seed"])
         names = [str(name) for name in known["formalizations"]]
         settings = Settings(**known["settings"])
-        close = tuple(str(name) for name in known.get("close", ()))
+        close = tuple(str(name) for name in known["close"])
+        absolute = {
+            str(name): AbsoluteFit(
+                name, joined(found["signatures"]), joined(found["coverage"]), found["reasons"]
+            )
+            for name, found in known["absolute"].items()
+        }
     cohort = read_netcdf(directory / COHORT)
     table = existing(directory / "comparison.csv")
     with reading(table, "CSV"):
@@ -239,4 +265,5 @@ def load_comparison(directory: Path, own: Sequence[Formalization] = ()) -> Compa
             settings=settings,
             close=close,
             pit=cells.get("pit"),
+            absolute=absolute,
         )

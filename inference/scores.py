@@ -16,7 +16,6 @@ GOOD_K = 0.7
 """Above it, importance sampling fails; Vehtari et al. 2024, jmlr.org/papers/v25/19-556.html."""
 MOST_BAD = 0.1
 """Share of individuals with Pareto k above 0.7 from which the quick look is refused."""
-TAIL_DRAWS = 400
 
 
 class Score(NamedTuple):
@@ -61,7 +60,7 @@ class QuickLook(NamedTuple):
         return np.nan if self.refused else float(self.individuals.sum())
 
 
-def quick_look(fit: Fit, draws: int = TAIL_DRAWS) -> QuickLook:
+def quick_look(fit: Fit, draws: int | None = None) -> QuickLook:
     """PSIS-LOO of a fit, over the individuals it was fitted to.
 
     Where more than a tenth of the individuals have k above 0.7 the elpd is NaN: refit with
@@ -70,7 +69,7 @@ def quick_look(fit: Fit, draws: int = TAIL_DRAWS) -> QuickLook:
     phenotype = fit.standard_phenotype(fit.cohort)
     observed = fit.data.observed.numpy()
     parts = []
-    for batch in fit.batches(draws):
+    for batch in fit.batches(draws or fit.scoring_draws):
         log_prob = batch.noise.log_prob(phenotype).double().numpy()
         parts.append(np.where(observed, log_prob, 0.0).sum(-1))
     unit = np.zeros(observed.shape[1])

@@ -158,7 +158,7 @@ def test_comparisons_survive_saving(comparison: Comparison, directory: Path) -> 
     pd.testing.assert_frame_equal(loaded.frame, comparison.frame)
     for field in dataclasses.fields(Comparison):
         ours, theirs = getattr(comparison, field.name), getattr(loaded, field.name)
-        if field.name in ("cells", "predictions"):
+        if field.name in ("cells", "predictions", "pit"):
             np.testing.assert_array_equal(ours.values, theirs.values)
             assert ours.dims == theirs.dims
         elif field.name == "folds":
@@ -172,6 +172,12 @@ def test_comparisons_survive_saving(comparison: Comparison, directory: Path) -> 
             )
             with pytest.raises(KeyError):
                 theirs["nosuch"]
+        elif field.name == "absolute":
+            assert list(ours) == list(theirs)
+            for name, found in ours.items():
+                assert str(found) == str(theirs[name])
+                pd.testing.assert_frame_equal(found.signatures, theirs[name].signatures)
+                pd.testing.assert_frame_equal(found.coverage, theirs[name].coverage)
         elif field.name != "frame":
             assert ours == theirs, field.name
     assert str(loaded) == str(comparison)
