@@ -129,12 +129,12 @@ def capture(step: Step, example: tuple[Tensor, ...], backend: str = "traced") ->
                 stacklevel=2,
             )
             return step
-    return recorded  # type: ignore[no-any-return]
+    return recorded
 
 
 def compiled(graph: torch.fx.GraphModule) -> Step:
     """The graph as machine code; on a CPU its wrapper too, which saves a fifth of a small step."""
-    options = {} if torch.cuda.is_available() else {"cpp_wrapper": True}
+    options: Any = {} if torch.cuda.is_available() else {"cpp_wrapper": True}
     fast: Step = torch.compile(graph, fullgraph=True, dynamic=False, options=options)
     return fast
 

@@ -128,7 +128,7 @@ class Target:
     def __call__(self, position: Tensor, data: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         chains = len(position)
         if chains not in self.recorded:
-            self.recorded[chains] = capture(self.step, (position, *data))  # type: ignore[arg-type]
+            self.recorded[chains] = capture(self.step, (position, *data))
         with torch.no_grad():
             return self.recorded[chains](position, *data)  # type: ignore[operator, no-any-return]
 

@@ -167,7 +167,7 @@ def fit_stream(
         return Data(x, e[rows], y[rows], observed[rows], torch.zeros_like(y[rows]))
 
     noise = torch.randn(2, 1, 1, flat.dim, generator=generator)
-    example = tuple(table[None, None] for table in data(0))
+    example = tuple(table[None, None] for table in data(0) if table is not None)
     scale = blocks.individuals / size
     step = capture(make_step(flat, guide, scale), (state.parameters, noise, *example))
     history = torch.empty(steps)
@@ -178,7 +178,7 @@ def fit_stream(
             now = FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * i / steps))
             noise[0].normal_(generator=generator)
             torch.neg(noise[0], out=noise[1])
-            tables = [table[None, None] for table in data(next(order))]
+            tables = [table[None, None] for table in data(next(order)) if table is not None]
             slope, elbo = step(state.parameters, noise, *tables)
             advance(state, slope, rate * now)
             history[i] = elbo
