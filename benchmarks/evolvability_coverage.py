@@ -7,8 +7,9 @@ fitted again: a run that was stopped goes on. `--cohorts 0` prints the table of 
 
 Truths are drawn from the formalization's own prior, so the posterior is meant to cover. For the
 draws of the guide and for Hamiltonian chains it prints, metric by metric, the mean truth and
-posterior, the share of 90 % intervals that hold the truth, and mean and standard deviation of the
-errors in posterior standard deviations (0 and 1 where the posterior is honest).
+posterior, the share of 90 % intervals that hold the truth, the same after calibration by the errors
+of other cohorts (those of the other half), and mean and standard deviation of the errors in
+posterior standard deviations (0 and 1 where the posterior is honest).
 """
 
 import argparse
@@ -90,8 +91,22 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
         truth=("truth", "mean"), posterior=("mean", "mean"), coverage=("covered", "mean"),
         z_mean=("z", "mean"), z_sd=("z", "std"), cohorts=("z", "size"),
     )  # fmt: skip
+    found.insert(3, "calibrated", groups.apply(calibrated, include_groups=False))
     order = HEADLINES + [name for name in frame["metric"].unique() if name not in HEADLINES]
     return found.loc[[name for name in order if name in found.index]]
+
+
+def calibrated(errors: pd.DataFrame) -> float:
+    """Coverage once shifted and stretched by the errors of the other half of the cohorts."""
+    z = errors.sort_values("seed")["z"].to_numpy()
+    halves = z[: len(z) // 2], z[len(z) // 2 :]
+    if len(halves[0]) < 4:
+        return float("nan")
+    inside = [
+        np.abs(two - one.mean()) <= 1.645 * one.std(ddof=1) * np.sqrt(1 + 1 / len(one))
+        for one, two in (halves, halves[::-1])
+    ]
+    return float(np.concatenate(inside).mean())
 
 
 def main() -> None:

@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 from genomic_code.lazy import lazy
 
 if TYPE_CHECKING:
+    from genomic_code.inference import functionals
+    from genomic_code.inference.calibration import absolute_fit, coverage
+    from genomic_code.inference.certify import Certificate, certify
     from genomic_code.inference.compare import Comparison, compare
     from genomic_code.inference.correspondence import correspondence
     from genomic_code.inference.distortion import bits, plot_rate_distortion, rate_distortion
@@ -31,9 +34,11 @@ if TYPE_CHECKING:
     from genomic_code.inference.posterior import Fit
     from genomic_code.inference.schedule import Schedule
     from genomic_code.inference.stream import StreamFit, fit_stream
+    from genomic_code.inference.trust import TrustReport, trust
 
 __all__ = [
     "AlleleGenome",
+    "Certificate",
     "Comparison",
     "DivergenceError",
     "Ensemble",
@@ -44,18 +49,23 @@ __all__ = [
     "Schedule",
     "Settings",
     "StreamFit",
+    "TrustReport",
+    "absolute_fit",
     "active_plane",
     "attractors",
     "bits",
     "calibrate_evolvability",
+    "certify",
     "compare",
     "compare_evolvability",
     "correspondence",
+    "coverage",
     "evolvability",
     "evolve",
     "fit",
     "fit_ensemble",
     "fit_stream",
+    "functionals",
     "hansen_houle",
     "landscape",
     "plot_calibration",
@@ -71,6 +81,7 @@ __all__ = [
     "plot_rate_distortion",
     "plot_response",
     "rate_distortion",
+    "trust",
 ]
 
 __getattr__, __dir__ = lazy(__name__)

@@ -1,7 +1,7 @@
 """Fitting a formalization to a cohort, or to several training sets of it at once."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from genomic_code.inference.basis import Basis
 from genomic_code.inference.flat import FlatModel
 from genomic_code.inference.guides import Guide, choose_guide
+from genomic_code.inference.nested import Sites, place
 from genomic_code.inference.optimise import DivergenceError, Settings, optimise
 from genomic_code.inference.posterior import Fit
 from genomic_code.inference.starts import is_random, starts
@@ -84,11 +85,13 @@ def fit_folds(
     progress: bool = True,
     given: Mapping[str, Tensor] | None = None,
     keep: bool = False,
+    starts: Sequence[Sites] | None = None,
 ) -> list[Fit]:
     """Fits to several training sets `(F, N)` of one cohort, as one batched computation.
 
     Standardisation, basis and starts use the training rows of each fold alone. With `keep`, Ctrl-C
-    ends the optimisation with the best so far instead of the whole computation.
+    ends the optimisation with the best so far instead of the whole computation. `starts` gives the
+    values of all sites, over loci, at which the only restart of each training set begins.
 
     Raises:
         DivergenceError: No restart of some fold reached a finite ELBO.
@@ -103,7 +106,8 @@ def fit_folds(
         mininterval=0.5,
     ) as bar:  # fmt: skip
         for rows in parts:
-            fits += fit_batch(model, cohort, rows, restarts, settings, seed, bar, given, keep)
+            own = None if starts is None else starts[len(fits) : len(fits) + len(rows)]
+            fits += fit_batch(model, cohort, rows, restarts, settings, seed, bar, given, keep, own)
     return fits
 
 
@@ -132,6 +136,7 @@ def fit_batch(
     bar: "tqdm[Any]",
     given: Mapping[str, Tensor] | None = None,
     keep: bool = False,
+    own: Sequence[Sites] | None = None,
 ) -> list[Fit]:
     """Fits to training sets `(F, N)` in one batch: screen the restarts, refine the best."""
     generator = torch.Generator().manual_seed(seed)
@@ -144,19 +149,24 @@ def fit_batch(
             for fold, basis in zip(folds, bases, strict=True)
         ]
     flat = FlatModel(model, folds[0].shape, given)
-    location = torch.stack([starts(flat, fold, restarts, generator) for fold in folds])
+    if own is None:
+        location = torch.stack([starts(flat, fold, restarts, generator) for fold in folds])
+    else:
+        rotated: Sequence[Basis | None] = bases or [None] * len(folds)
+        placed = [place(sites, flat, basis) for sites, basis in zip(own, rotated, strict=True)]
+        location = torch.stack(placed)[:, None]
     data = Data(*(torch.stack(tensors).unsqueeze(1) for tensors in zip(*folds, strict=True)))
-    guide = choose_guide(flat)
+    guide = choose_guide(flat, settings.guide)
     if settings.device == "cpu":
         optimum = optimise(flat, guide, location, data, settings, generator, bar, keep)
     else:
-        place = torch.device(settings.device)
-        seeded = torch.Generator(place).manual_seed(seed)
-        tables = Data(*(table.to(place) for table in data if table is not None))
-        known = {name: value.to(place) for name, value in (given or {}).items()}
-        with place:  # what the model makes itself, it makes there
+        device = torch.device(settings.device)
+        seeded = torch.Generator(device).manual_seed(seed)
+        tables = Data(*(table.to(device) for table in data if table is not None))
+        known = {name: value.to(device) for name, value in (given or {}).items()}
+        with device:  # what the model makes itself, it makes there
             there = FlatModel(model, folds[0].shape, known)
-            start = location.to(place)
+            start = location.to(device)
             optimum = optimise(there, guide, start, tables, settings, seeded, bar, keep)
     return [
         Fit(

@@ -49,15 +49,14 @@ def changes_nothing(node: Node) -> bool:
     """Whether an operation returns its first argument as it is."""
     if node.op != "call_function" or not node.args or not isinstance(node.args[0], Node):
         return False
-    if node.target in IDENTITIES:
-        return True
     before, after = (each.meta.get("val") for each in (node.args[0], node))
     if not isinstance(before, torch.Tensor) or not isinstance(after, torch.Tensor):
         return False
-    if (before.shape, before.dtype) != (after.shape, after.dtype):
+    # views further on rely on the strides
+    if (before.dtype, before.shape, before.stride()) != (after.dtype, after.shape, after.stride()):
         return False
-    if node.target in SHAPING:
-        return before.stride() == after.stride()
+    if node.target in IDENTITIES or node.target in SHAPING:
+        return True
     if node.target is aten.sum.dim_IntList:
         return all(before.shape[each] == 1 for each in node.args[1])  # type: ignore[union-attr, index]
     other = node.args[1] if len(node.args) > 1 else None
@@ -78,9 +77,15 @@ def fold_constants(module: GraphModule) -> None:
             continue
         if node.op != "call_function" or not is_pure(node):
             continue
-        if any(each not in known for each in node.all_input_nodes):
+        inputs = {each: known[each] for each in node.all_input_nodes if each in known}
+        if node.target in LIKE and node.meta["val"].numel() <= SMALL:
+            like = node.all_input_nodes[0].meta["val"]
+            inputs[node.all_input_nodes[0]] = torch.empty_strided(
+                like.shape, like.stride(), dtype=like.dtype, device=like.device
+            )
+        if len(inputs) < len(node.all_input_nodes):
             continue
-        args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), lambda each: known[each])
+        args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), inputs.__getitem__)
         with torch.no_grad():
             value = node.target(*args, **kwargs)
         if not isinstance(value, torch.Tensor):

@@ -19,7 +19,7 @@ from genomic_code.inference.engine import (
 )
 from genomic_code.inference.fallback import pyro_step
 from genomic_code.inference.flat import FlatModel
-from genomic_code.inference.guides import Guide
+from genomic_code.inference.guides import GUIDES, Guide
 from genomic_code.inference.starts import start_scale
 from genomic_code.spec.protocols import Data
 from genomic_code.spec.validate import one_of
@@ -58,6 +58,9 @@ class Settings:
     """First step size, on the scale of the unconstrained weights."""
     elbo_draws: int = 200
     """Draws for the final ELBO; fewer where the weights are very many."""
+    guide: str = "auto"
+    """Variational family: `auto` takes trait blocks for dense additive effects, else mean field;
+    `meanfield`, `lowrank` (rank 10) or `fullrank` (small models)."""
     backend: str = "traced"
     """`traced` records the step once; `inductor` compiles it too, which pays from some ten thousand
     steps on; `eager` runs the model at each step; `pyro` leaves the step to Pyro's Trace_ELBO, a
@@ -66,6 +69,7 @@ class Settings:
     """Where to compute: `cpu`, `cuda`, `cuda:1`, `mps`; the fit comes back to the CPU."""
 
     def __post_init__(self) -> None:
+        one_of("guide", self.guide, list(GUIDES))
         check_device(self.device)
         one_of("backend", self.backend, list(BACKENDS))
         for name in ("restarts", "screening", "steps", "cycles", "elbo_draws"):

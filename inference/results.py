@@ -99,6 +99,8 @@ def save_comparison(comparison: Comparison, directory: Path) -> list[Path]:
     put(COHORT, comparison.cohort.to_netcdf)
     cells = comparison.cells.to_dataset(name="log_predictive")
     cells["predicted"] = comparison.predictions
+    if comparison.pit is not None:
+        cells["pit"] = comparison.pit
     cells["fold"] = (("individual",), comparison.folds)
     put("heldout.nc", lambda path: cells.to_netcdf(path, engine="h5netcdf"))
     for name, fit in comparison.fits.items():
@@ -135,6 +137,8 @@ def record(comparison: Comparison) -> dict[str, Any]:
         "schema": SCHEMA,
         "winner": comparison.winner,
         "verdict": comparison.verdict,
+        "close": list(comparison.close),
+        "misfits": {name: found.reasons for name, found in comparison.absolute.items()},
         "formalizations": {name: repr(fit.formalization) for name, fit in comparison.fits.items()},
         "folds": int(comparison.folds.max()) + 1,
         "seed": comparison.seed,
@@ -213,6 +217,7 @@ def load_comparison(directory: Path, own: Sequence[Formalization] = ()) -> Compa
         winner, verdict, seed = str(known["winner"]), str(known["verdict"]), int(known["seed"])
         names = [str(name) for name in known["formalizations"]]
         settings = Settings(**known["settings"])
+        close = tuple(str(name) for name in known.get("close", ()))
     cohort = read_netcdf(directory / COHORT)
     table = existing(directory / "comparison.csv")
     with reading(table, "CSV"):
@@ -232,4 +237,6 @@ def load_comparison(directory: Path, own: Sequence[Formalization] = ()) -> Compa
             fits=SavedFits(directory, names, cohort, own),
             seed=seed,
             settings=settings,
+            close=close,
+            pit=cells.get("pit"),
         )

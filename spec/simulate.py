@@ -36,6 +36,7 @@ def simulate(
     error: float = 0.0,
     linkage: float = 0.0,
     genotype: Table = None,
+    environment: Table = None,
     seed: int = 0,
 ) -> Cohort:
     """A cohort in which the formalization is true.
@@ -55,13 +56,15 @@ def simulate(
         individuals: N, at least 2; taken from `genotype` where given.
         loci: L, at least 1; taken from `genotype` where given.
         traits: T, at least 1.
-        environments: C, at least 0; covariates are standard normal.
+        environments: C, at least 0; covariates are standard normal; taken from `environment` where
+            given.
         heritability: From 0 to below 1.
         missing: Probability that a cell of the phenotype is missing, from 0 to below 1.
         error: Typical known measurement error in trait sd, at least 0; cells differ by a factor
             of up to 3. It adds to the noise, and is not counted in the heritability.
         linkage: Correlation between neighbouring loci along a haplotype, from 0 to below 1.
         genotype: `(N, L)` genotypes to use instead of drawn ones.
+        environment: `(N, C)` covariates to use instead of drawn ones, of as many individuals.
         seed: Same seed, same cohort.
 
     Returns:
@@ -87,6 +90,13 @@ def simulate(
         x.columns = pd.Index([f"locus_{i}" for i in range(loci)])
     individuals = len(x)
     e = generator.standard_normal((individuals, environments)).astype(np.float32)
+    given = as_table("environment", environment)
+    if given is not None:
+        e = given.to_numpy(np.float32)
+        if len(e) != individuals:
+            raise ValueError(
+                f"environment must have a row for each of {individuals} individuals, got {len(e)}"
+            )
     known = error * np.exp(generator.uniform(-0.5, 0.5, (individuals, traits)) * math.log(3))
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)

@@ -11,10 +11,16 @@ import pytest
 
 import genomic_code
 import genomic_code.inference
+import genomic_code.inference.functionals
 import genomic_code.spec
 from genomic_code.lazy import declared
 
-PACKAGES = (genomic_code, genomic_code.spec, genomic_code.inference)
+PACKAGES = (
+    genomic_code,
+    genomic_code.spec,
+    genomic_code.inference,
+    genomic_code.inference.functionals,
+)
 HEAVY = {"torch", "pyro", "arviz_base", "xarray", "pandas", "matplotlib", "scipy", "joblib"}
 
 

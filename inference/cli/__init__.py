@@ -2,6 +2,7 @@
 
 import typer
 
+from genomic_code.inference.cli.certifying import certify
 from genomic_code.inference.cli.comparing import compare
 from genomic_code.inference.cli.describing import card
 from genomic_code.inference.cli.evolving import evolve
@@ -17,7 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (compare, report, fit, evolvability, simulate, evolve, card):
+for command in (compare, certify, report, fit, evolvability, simulate, evolve, card):
     app.command()(command)
 
 

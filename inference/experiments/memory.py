@@ -90,7 +90,11 @@ class Memory:
         free = min(1, len(self.half_times) - 1)
         mean, spread = self.half_times.mean(0), self.half_times.std(0, ddof=free)
         ax[0].errorbar(range(len(mean)), mean, spread, fmt="o-", color=BLUE, ms=3, lw=1.2)
-        ax[0].set(xlabel="arrival in a niche", ylim=(0, None))
+        period = len(self.lineages[0]) // len(mean)
+        ax[0].axhline(period, ls=":", lw=1, color=GREY)
+        ax[0].annotate("left before half-way", (0, period), (0, 3), textcoords="offset points",
+                       fontsize="small", color=GREY)  # fmt: skip
+        ax[0].set(xlabel="arrival in a niche", ylim=(0, 1.15 * period))
         ax[0].set_ylabel("half-time of log fitness (generations)")
         titled(ax[0], "alternating lineage")
         for colour, (name, runs) in zip((BLUE, ORANGE), self.responses.items(), strict=True):
@@ -115,10 +119,11 @@ def memory(
     unseen: Niche,
     *,
     seeds: Sequence[int] = range(4),
-    cycles: int = 15,
-    period: int = 20,
-    population_size: int = 20,
+    cycles: int = 10,
+    period: int = 50,
+    population_size: int = 10,
     weight_rate: float = 0.1,
+    ancestor_size: float = 1.0,
     replicates: int = 8,
     response_generations: int = 150,
     mutational_trace: float = 0.02,
@@ -134,9 +139,11 @@ def memory(
         unseen: The control, as far from `other` as `one` is.
         seeds: One lineage a seed.
         cycles: How often both are met; at least 1.
-        period: Generations in a niche; a few nu, for alleles follow within nu generations.
+        period: Generations in a niche; a few nu, for alleles take about nu generations to follow a
+            switch. An arrival whose half-time is the period has not followed.
         population_size: Individuals that set nu of the lineage. Populations that respond have 200.
         weight_rate: Evolutionary rate of weights over that of alleles.
+        ancestor_size: As in `evolve`; from small weights it takes much longer to learn to switch.
         replicates: Populations that respond, a niche and a seed.
         response_generations: Generations of the response.
         mutational_trace: Trace of M of every responding population.
@@ -162,7 +169,8 @@ def memory(
     for seed in tqdm(list(seeds), disable=not progress, leave=False):
         lineage = evolve(
             formalization, Schedule((one, other), period), population_size,
-            2 * cycles * period, seed, weight_rate=weight_rate, progress=False, **options,
+            2 * cycles * period, seed, weight_rate=weight_rate, ancestor_size=ancestor_size,
+            **options,
         )  # fmt: skip
         heights = lineage.dataset["expected_log_fitness"].values[:-1].reshape(-1, period)
         half_times.append([half_time(row) for row in heights])

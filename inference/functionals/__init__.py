@@ -7,38 +7,43 @@ function of f alone, so its posterior means something.
 that map, or draws of the matrices that `evolvability` returns.
 """
 
-from genomic_code.inference.functionals.alignment import (
-    krzanowski,
-    leading_angle,
-    random_skewers,
-    random_skewers_null,
-)
-from genomic_code.inference.functionals.basins import basin_volumes
-from genomic_code.inference.functionals.counterfactual import (
-    effect,
-    in_environment,
-    pleiotropy_map,
-    plot_pleiotropy,
-    without_edge,
-    without_latent,
-    without_locus,
-)
-from genomic_code.inference.functionals.decomposition import orders, sobol
-from genomic_code.inference.functionals.genotype_network import (
-    discretise,
-    enumerate_genotypes,
-    genotype_networks,
-)
-from genomic_code.inference.functionals.hansen_houle import hansen_houle
-from genomic_code.inference.functionals.map import Map, posterior_map
-from genomic_code.inference.functionals.response import (
-    directional,
-    evolve_population,
-    lande,
-    selectability,
-    stabilising,
-    towards,
-)
+from typing import TYPE_CHECKING
+
+from genomic_code.lazy import lazy
+
+if TYPE_CHECKING:
+    from genomic_code.inference.functionals.alignment import (
+        krzanowski,
+        leading_angle,
+        random_skewers,
+        random_skewers_null,
+    )
+    from genomic_code.inference.functionals.basins import basin_volumes
+    from genomic_code.inference.functionals.counterfactual import (
+        effect,
+        in_environment,
+        pleiotropy_map,
+        plot_pleiotropy,
+        without_edge,
+        without_latent,
+        without_locus,
+    )
+    from genomic_code.inference.functionals.decomposition import orders, sobol
+    from genomic_code.inference.functionals.genotype_network import (
+        discretise,
+        enumerate_genotypes,
+        genotype_networks,
+    )
+    from genomic_code.inference.functionals.hansen_houle import hansen_houle
+    from genomic_code.inference.functionals.map import Map, posterior_map
+    from genomic_code.inference.functionals.response import (
+        directional,
+        evolve_population,
+        lande,
+        selectability,
+        stabilising,
+        towards,
+    )
 
 __all__ = [
     "Map",
@@ -68,3 +73,5 @@ __all__ = [
     "without_latent",
     "without_locus",
 ]
+
+__getattr__, __dir__ = lazy(__name__)

@@ -65,4 +65,5 @@ def modularity(similarity: NDArray[Any], label: NDArray[np.int64]) -> NDArray[np
     inside = (weights * same).sum((-1, -2))
     chance = (degree[..., :, None] * degree[..., None, :] * same).sum((-1, -2))
     safe = np.where(total > 0, total, 1.0)
-    return np.asarray(inside / safe - chance / safe**2)
+    found = inside / safe - chance / safe**2
+    return np.asarray(np.where(np.abs(found) < 1e-12, 0.0, found))

@@ -194,6 +194,7 @@ def plot_pleiotropy(
         ValueError: There is no such variable.
     """
     import matplotlib.pyplot as plt
+    from matplotlib.patches import Rectangle
 
     if variable not in MEANINGS:
         raise ValueError(f"variable must be one of {', '.join(MEANINGS)}, got {variable!r}")
@@ -208,12 +209,12 @@ def plot_pleiotropy(
     if variable == "magnitude":
         image = ax.imshow(values, cmap="cividis", vmin=0, vmax=reach, aspect="auto")
     else:
-        limits = {"vmin": neutral - reach, "vmax": neutral + reach}
-        image = ax.imshow(values, cmap="PuOr", aspect="auto", **limits)
-    low, high = np.quantile(draws, [0.05, 0.95], axis=0)
+        low, high = neutral - reach, neutral + reach
+        image = ax.imshow(values, cmap="PuOr", aspect="auto", vmin=low, vmax=high)
     if variable != "magnitude":
-        for row, column in np.argwhere((low > neutral) | (high < neutral)):
-            box = plt.Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, color="black")
+        least, most = np.quantile(draws, [0.05, 0.95], axis=0)
+        for row, column in np.argwhere((least > neutral) | (most < neutral)):
+            box = Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, color="black")
             ax.add_patch(box)
     ax.set_xticks(range(columns), effects["trait"].values, rotation=90)
     ax.set_yticks(range(rows), effects["intervention"].values)

@@ -1,20 +1,90 @@
 """The parts of a page that other commands write beside a comparison: certificate and trust light.
 
 `certificate.json` holds a `sentence` and a confusion matrix `confusion`, truth to verdict to count
-or share; `trust.json` a `light` (green, amber or red), a `sentence` and `checks`, name to sentence.
-Both are optional, and so is each of their entries.
+or share; `trust.json` a `light` (green, amber or red), a `sentence` and `checks`, pairs of a name
+or colour and a sentence. Both are optional, and so is each of their entries.
 """
 
 import json
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from genomic_code.spec.files import reading
+import pandas as pd
 
-__all__ = ["certificate", "trust_light"]
+from genomic_code.spec.files import atomic, reading
+
+__all__ = ["certificate", "trust_light", "write_certificate", "write_trust"]
 
 LIGHTS = ("green", "amber", "red")
+
+
+class Certified(Protocol):
+    """What of a certificate is shown."""
+
+    @property
+    def sentence(self) -> str:
+        """The certificate in plain words."""
+        ...
+
+    @property
+    def confusion(self) -> pd.DataFrame:
+        """Verdicts (columns) by truth (rows)."""
+        ...
+
+    @property
+    def formalizations(self) -> list[str]:
+        """The columns that are verdicts."""
+        ...
+
+
+class Trusted(Protocol):
+    """What of a check of a fit is shown."""
+
+    @property
+    def light(self) -> str:
+        """`green`, `amber` or `red`."""
+        ...
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why."""
+        ...
+
+    @property
+    def findings(self) -> list[tuple[str, str]]:
+        """Colour and words of each finding."""
+        ...
+
+
+def write_certificate(certificate: Certified, directory: Path) -> Path:
+    """Put a certificate beside a comparison, for its report."""
+    table = certificate.confusion[certificate.formalizations]
+    confusion = {
+        str(truth): {str(verdict): float(value) for verdict, value in row.items()}
+        for truth, row in table.iterrows()
+    }
+    return write(
+        directory / "certificate.json",
+        {"sentence": certificate.sentence, "confusion": confusion},
+    )
+
+
+def write_trust(report: Trusted, directory: Path) -> Path:
+    """Put the check of the winner's fit beside a comparison, for its report."""
+    known = {
+        "light": report.light,
+        "sentence": "; ".join(report.reasons),
+        "checks": [list(finding) for finding in report.findings],
+    }
+    return write(directory / "trust.json", known)
+
+
+def write(path: Path, known: dict[str, Any]) -> Path:
+    """Write a JSON file, whole or not at all."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
+    return path
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -37,7 +107,7 @@ def trust_light(directory: Path) -> str:
         return ""
     sentence = escape(str(known.get("sentence", "")))
     checks = known.get("checks") or {}
-    pairs = checks.items() if isinstance(checks, dict) else []
+    pairs = checks.items() if isinstance(checks, dict) else [tuple(pair) for pair in checks]
     detail = "".join(f"<dt>{escape(str(k))}</dt><dd>{escape(str(v))}</dd>" for k, v in pairs)
     more = f"<details><summary>Checks</summary><dl>{detail}</dl></details>" if detail else ""
     return (

@@ -221,6 +221,8 @@ def explained(cause: str, columns: list[str], remedy: str = "") -> str:
         return cause
     column, row, value = found.groups()
     hint = "; write decimals with a point" if re.fullmatch(r"[-+]?\d+,\d+", value) else ""
+    if re.fullmatch(r"[ACGTN]{1,2}|[ACGTN0-9][/|][ACGTN0-9]", value):
+        hint = "; write genotypes as numbers, copies of one allele: 0, 1, 2"
     place = f" in row {row}" if row else ""
     return (
         f"column {columns[int(column)]!r} must hold numbers, got {value!r}{place}{hint or remedy}"

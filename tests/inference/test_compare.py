@@ -3,23 +3,29 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import arviz_stats
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from genomic_code.inference import Settings, compare
-from genomic_code.inference.compare import judge, named
+from genomic_code.inference.compare import CANDIDATES, named, unfit
 from genomic_code.inference.folds import assign_folds
 from genomic_code.inference.scores import stacking_weights
+from genomic_code.inference.verdict import judge
 from genomic_code.spec import Cohort, Factor, Null, Polygenic, simulate
+from genomic_code.spec.protocols import Weights
 
 QUICK = Settings(restarts=3, screening=60, steps=200, elbo_draws=50)
 
 
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # pandas, within arviz_stats.compare
 def test_compare_end_to_end(cohort: Cohort) -> None:
     result = compare(["factor", "polygenic"], cohort, folds=3, settings=QUICK, progress=False)
     assert set(result.frame.index) == {"null", "ridge", "factor", "polygenic"}
-    numbers = result.frame.drop(columns="warning").drop(index="ridge")
+    numbers = result.frame.drop(columns=["warning", "loo"]).drop(index="ridge")
     assert np.isfinite(numbers).all(axis=None)
     # sums of cells give the table, and missing cells count for nothing
     cells = result.cells.sel(formalization="factor")
@@ -30,6 +36,15 @@ def test_compare_end_to_end(cohort: Cohort) -> None:
     dse = paired.std(ddof=1) * np.sqrt(len(paired))
     assert dse == pytest.approx(result.frame.loc["factor", "dse"])
     assert result.winner in result.verdict
+    traits = result.by_trait
+    total = traits["elpd"].sum("trait").to_series()
+    assert total.to_numpy() == pytest.approx(result.frame["elpd"][total.index].to_numpy())
+    assert {"cover50", "cover90", "diff", "dse"} <= set(traits.data_vars)
+    data = {name: result.elpd_data(name) for name in ("null", "factor", "polygenic")}
+    ranked = arviz_stats.compare(data)
+    found = result.frame["elpd"][["null", "factor", "polygenic"]].sort_values(ascending=False)
+    assert list(ranked.index) == list(found.index)
+    assert ranked["elpd"].to_numpy() == pytest.approx(found.to_numpy(), abs=1)
     again = compare(["polygenic", "factor"], cohort, folds=3, settings=QUICK, progress=False)
     assert again.frame.equals(result.frame), "the order of the formalizations changes nothing"
 
@@ -51,6 +66,44 @@ def test_the_same_model_twice_gets_equal_weight(cohort: Cohort) -> None:
     assert rows["elpd"].nunique() == rows["weight"].nunique() == 1
 
 
+@dataclass(frozen=True)
+class Exploding(Factor):
+    name: ClassVar[str] = "exploding"
+
+    def develop(self, weights: Weights, genotype: Tensor, environment: Tensor) -> Tensor:
+        return super().develop(weights, genotype, environment) * torch.inf
+
+
+def test_one_that_diverges_does_not_stop_the_others(cohort: Cohort) -> None:
+    result = compare([Exploding(), "factor"], cohort, folds=2, settings=QUICK, progress=False)
+    row = result.frame.loc["exploding"]
+    assert row["warning"].startswith("failed: exploding")
+    assert row.drop("warning").isna().all()
+    assert result.frame.index[-1] == "exploding"
+    assert "could not be fitted: exploding" in result.verdict
+    assert result.winner in ("factor", "null")
+
+
+def test_what_a_cohort_does_not_allow_is_skipped() -> None:
+    bare = simulate("factor", individuals=30, loci=5, traits=2, environments=0, seed=0)
+    reasons = unfit(named(CANDIDATES), bare)
+    assert list(reasons) == ["conditional"]
+    assert "needs at least 1 environment" in reasons["conditional"]
+    with pytest.raises(ValueError, match="needs at least 1 environment"):
+        compare(["conditional"], bare, progress=False)
+
+
+def test_published_split_scores_the_test_part_only() -> None:
+    plain = simulate("factor", individuals=60, loci=8, traits=2, seed=0)
+    split = np.where(np.arange(60) < 40, "train", "test")
+    cohort = Cohort(plain.genotype, plain.phenotype, split=split)
+    result = compare(["factor"], cohort, folds="split", settings=QUICK, progress=False)
+    assert np.isnan(result.cells.values[:, :40]).all()
+    elpd = float(result.cells.sel(formalization="factor").sum())
+    assert elpd == pytest.approx(result.frame.loc["factor", "elpd"])
+    assert result.folds.tolist() == [-1] * 40 + [0] * 20
+
+
 def density(rng: np.random.Generator, mean: float) -> NDArray[np.float64]:
     return -100 + mean + rng.normal(size=200)
 
@@ -66,17 +119,18 @@ def test_verdict_prefers_the_simplest_within_two_errors() -> None:
         "generative": base,
         "ridge": base - 0.5,
     }
-    winner, sentence = judge(models, scores)
+    winner, close, sentence = judge(models, scores)
     assert winner == "factor"
+    assert set(close) == {"factor", "generative"}
     assert "indistinguishable at this sample size" in sentence
     scores["factor"] = base - 0.5
-    winner, sentence = judge(models, scores)
+    winner, _, sentence = judge(models, scores)
     assert winner == "generative"
     assert "better than every other" in sentence
     scores["ridge"] = base + 1 + 0.1 * rng.normal(size=200)
-    assert "none of these formalizations is adequate" in judge(models, scores)[1]
+    assert "none of these formalizations is adequate" in judge(models, scores).sentence
     flat = dict.fromkeys(scores, base)
-    winner, sentence = judge(models, flat)
+    winner, _, sentence = judge(models, flat)
     assert winner == "null"
     assert "no heritable signal" in sentence
 

@@ -2,12 +2,12 @@
 
 import dataclasses
 import html
-import json
 import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ import pytest
 
 import genomic_code
 from genomic_code.inference import Comparison, Settings, compare
-from genomic_code.inference.report import write_report
+from genomic_code.inference.report import write_certificate, write_report, write_trust
 from genomic_code.spec import Cohort, simulate
 from tests.inference.test_own_formalization import Rectified
 
@@ -133,11 +133,16 @@ def test_a_browser_reads_the_verdict_without_an_error(
 def test_certificate_and_trust_light_are_shown(directory: Path, tmp_path: Path) -> None:
     folder = tmp_path / "results"
     shutil.copytree(directory, folder)
-    confusion = {"factor": {"factor": 9, "null": 1}, "null": {"factor": 0, "null": 10}}
-    certificate = {"sentence": "Data of this size tell them apart.", "confusion": confusion}
-    (folder / "certificate.json").write_text(json.dumps(certificate))
-    light = {"light": "amber", "sentence": "One check failed.", "checks": {"k-hat": "0.8"}}
-    (folder / "trust.json").write_text(json.dumps(light))
+    confusion = pd.DataFrame({"factor": [9, 0], "null": [1, 10]}, ["factor", "null"])
+    certificate = SimpleNamespace(
+        sentence="Data of this size tell them apart.",
+        confusion=confusion.assign(right=[0.9, 1.0]),
+        formalizations=["factor", "null"],
+    )
+    write_certificate(certificate, folder)
+    findings = [("amber", "k-hat is 0.8"), ("green", "restarts agree")]
+    light = SimpleNamespace(light="amber", reasons=["One check failed"], findings=findings)
+    write_trust(light, folder)
     text = write_report(folder).read_text(encoding="utf-8")
     Page(text)
     for fact in ("Data of this size", "Trust in the fits: amber", "One check failed", "k-hat"):

@@ -146,6 +146,20 @@ def test_bad_memories_are_refused(
 
 
 @pytest.mark.slow
+def test_a_lineage_that_alternates_remembers_the_niche_that_it_left() -> None:
+    one, other = [1.0] * 4 + [-1.0] * 4, [1.0, 1.0, -1.0, -1.0] * 2
+    unseen = [-1.0, 1.0, 1.0, -1.0] * 2
+    result = memory(
+        Factor(latents=3), Niche(one), Niche(other), Niche(unseen), seeds=(200, 201), replicates=4,
+        response_generations=100, loci=20,
+    )  # fmt: skip
+    met, never = (result.frame.loc[name] for name in ("met before", "never met"))
+    assert met["evolvability"] > 2 * never["evolvability"]
+    assert met["half_time"] < 0.7 * never["half_time"]
+    assert result.half_times[:, -5:].mean() < 0.8 * result.half_times[:, :5].mean()
+
+
+@pytest.mark.slow
 def test_a_wider_bottleneck_lets_more_bits_pass(cohort: Cohort) -> None:
     result = bottleneck(
         cohort, (1, 4), folds=2, hidden=8, draws=20, restarts=1, steps=40, progress=False

@@ -138,10 +138,11 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "plain: letters for genotypes": (
         plain(PLAIN.replace("A,0", "A,AA"), traits=["height"], individual="plant"),
-        "'snp1' must hold numbers, got 'AA' in row 2",
+        "'snp1' must hold numbers, got 'AA' in row 2; write genotypes as numbers",
     ),
     "plain: a column of text": (
-        plain(traits=["height"], individual=None), "got 'A' in row 2; columns that are not named"
+        plain(PLAIN.replace("A,", "rose,"), traits=["height"], individual=None),
+        "got 'rose' in row 2; columns that are not named",
     ),
     "plain: netCDF": (
         lambda f: (

@@ -1,0 +1,333 @@
+"""How far to trust one fit: a traffic light, with its reasons in plain words.
+
+A variational posterior can be wrong in three ways: the optimiser stopped short, it found one of
+several optima, or the guide cannot have the shape of the posterior. Each leaves traces that can be
+looked at without knowing the truth. What is checked are functionals of the map, since single
+weights are not identified.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from arviz_stats.base.array import array_stats
+from torch import Tensor
+
+from genomic_code.inference.datatree import log_densities
+from genomic_code.inference.fit import Settings, fit_folds
+from genomic_code.inference.flat import compose, unvalidated
+from genomic_code.inference.guides import LARGEST
+from genomic_code.inference.hamiltonian import refine
+from genomic_code.inference.optimise import DivergenceError
+from genomic_code.inference.posterior import Fit
+from genomic_code.inference.scores import GOOD_K
+from genomic_code.inference.simulation_calibration import (
+    FUNCTIONALS,
+    Functional,
+    simulation_based_calibration,
+)
+from genomic_code.spec.cohort import Cohort
+from genomic_code.spec.protocols import Formalization
+
+__all__ = ["TrustReport", "trust"]
+
+COLOURS = ("green", "amber", "red")
+NEAR = 10.0
+"""Nats within which a restart counts as having found the best optimum."""
+SETTLED = 0.3
+"""Drift of the chains, in standard deviations, above which they are no reference."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrustReport:
+    """What was checked of a fit, and the light it gets."""
+
+    name: str
+    """Name of the formalization."""
+    k_hat: float
+    """Pareto k of p / q over draws of the guide: above 0.7 the guide is not the posterior."""
+    restarts: pd.Series
+    """ELBO of each restart after screening, in nats below the best; empty for one."""
+    converged: bool
+    ladder: pd.DataFrame
+    """ELBO and its error by guide, on a part of the cohort; then mean and sd of each functional."""
+    reference: pd.DataFrame
+    """Mean and sd of each functional by guide and by Hamiltonian chains, on that part; `shift` is
+    the difference of means in sd of the chains, `width` the ratio of sd."""
+    calibration: pd.DataFrame
+    """Simulation-based calibration: for each functional the mean rank (0.5 if right), the spread of
+    ranks relative to uniform (above 1: too sure) and p of uniformity; empty if not asked for."""
+    findings: list[tuple[str, str]]
+    """Colour and words of each finding, worst first."""
+
+    @property
+    def light(self) -> str:
+        """`green`, `amber` or `red`: the worst of the findings."""
+        return max((colour for colour, _ in self.findings), key=COLOURS.index, default="green")
+
+    @property
+    def reasons(self) -> list[str]:
+        """Findings of the colour of the light."""
+        return [words for colour, words in self.findings if colour == self.light]
+
+    def __str__(self) -> str:
+        lines = [f"{self.name}: {self.light}"]
+        lines += [f"  {colour}: {words}" for colour, words in self.findings]
+        tables = {
+            "Guides on a part of the cohort": self.ladder,
+            "Guide against Hamiltonian chains": self.reference,
+            "Simulation-based calibration": self.calibration,
+        }
+        for title, table in tables.items():
+            if len(table):
+                lines += ["", title, table.to_string(float_format="{:.3g}".format)]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        items = "".join(f"<li>{colour}: {escape(words)}</li>" for colour, words in self.findings)
+        tables = (self.ladder, self.reference, self.calibration)
+        shown = "".join(t.to_html(float_format="{:.3g}".format) for t in tables if len(t))
+        return f"<p><b>{escape(self.name)}: {self.light}</b></p><ul>{items}</ul>{shown}"
+
+
+def trust(
+    fit: Fit,
+    *,
+    individuals: int = 120,
+    loci: int = 40,
+    ladder: bool = True,
+    reference: bool = True,
+    simulations: int = 0,
+    functionals: Mapping[str, Functional] = FUNCTIONALS,
+    settings: Settings | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> TrustReport:
+    """Check a fit, and say how far to trust it.
+
+    Args:
+        fit: The fit.
+        individuals: Individuals of the part of the cohort on which guides are compared.
+        loci: Loci of that part, at most; a formalization of fixed places keeps all.
+        ladder: Whether to fit that part with mean field, low-rank and full-rank guides.
+        reference: Whether to run Hamiltonian chains on it.
+        simulations: Simulated cohorts of that size for simulation-based calibration: 0 for none,
+            100 tell a bias of a third of a standard deviation.
+        functionals: What the guides and chains are compared by, expected traits `(S, N, T)` in
+            standard units to `(S,)`.
+        settings: How to optimise the small fits.
+        seed: Seed of the part, its fits, chains and simulations.
+        progress: Whether to show progress bars.
+
+    Raises:
+        ValueError: A number is too small.
+    """
+    if individuals < 10 or loci < 1 or simulations < 0:
+        raise ValueError(
+            "individuals must be at least 10, loci at least 1 and simulations at least 0, got "
+            f"{individuals}, {loci} and {simulations}"
+        )
+    chosen = settings or Settings()
+    small = part(fit, individuals, loci, seed)
+    rungs = pd.DataFrame()
+    fits: dict[str, Fit] = {}
+    if ladder or reference:
+        fits = climb(fit.formalization, small, chosen, seed, progress, only_first=not ladder)
+    if ladder:
+        rungs = pd.DataFrame.from_dict(
+            {name: rung(each, functionals, seed) for name, each in fits.items()}, "index"
+        )
+    chains = pd.DataFrame()
+    drift = 0.0
+    if reference and fits:
+        chains, drift = against_chains(next(iter(fits.values())), functionals, seed, progress)
+    ranks = pd.DataFrame()
+    if simulations:
+        ranks = simulation_based_calibration(
+            fit.formalization, small, simulations, functionals, chosen, seed, progress
+        )
+    restarts = fit.restart_elbos[np.isfinite(fit.restart_elbos)]
+    below = pd.Series(np.sort(restarts - restarts.max())[::-1]) if len(restarts) > 1 else None
+    report: dict[str, Any] = {
+        "k_hat": importance_k(fit),
+        "restarts": pd.Series(dtype=float) if below is None else below,
+        "converged": fit.converged,
+        "ladder": rungs,
+        "reference": chains,
+        "calibration": ranks,
+    }
+    found = [*judge_fit(fit, **report), *judge_chains(chains, drift), *judge_ranks(ranks)]
+    found.sort(key=lambda finding: -COLOURS.index(finding[0]))
+    return TrustReport(fit.formalization.name, findings=found, **report)
+
+
+def judge_fit(
+    fit: Fit,
+    k_hat: float,
+    restarts: "pd.Series[float]",
+    converged: bool,
+    ladder: pd.DataFrame,
+    reference: pd.DataFrame,
+    calibration: pd.DataFrame,
+) -> Iterator[tuple[str, str]]:
+    """What optimiser and guide give away."""
+    if not converged:
+        yield "red", "the ELBO still rose when the optimiser stopped: raise cycles or steps"
+    agrees = len(reference) > 0 and bool((reference["shift"].abs() < 1).all())
+    if k_hat <= GOOD_K:
+        yield "green", f"the guide is close to the posterior (k-hat of p/q {k_hat:.2f})"
+    elif agrees:
+        yield (
+            "green",
+            (
+                f"the guide is not the posterior of the {fit.flat.dim} weights (k-hat of p/q "
+                f"{k_hat:.1f}: never importance-correct), but its functionals are the chains'"
+            ),
+        )
+    else:
+        yield (
+            "amber",
+            (
+                f"the guide is not the posterior of the {fit.flat.dim} weights (k-hat of p/q "
+                f"{k_hat:.1f}): intervals may be too narrow, and must not be importance-corrected"
+            ),
+        )
+    if len(restarts):
+        near = int((restarts > -NEAR).sum())
+        word = f"{near} of {len(restarts)} restarts came within {NEAR:.0f} nats of the best"
+        colour = "amber" if near == 1 else "green"
+        yield colour, word + (": another run may find a better optimum" if near == 1 else "")
+    if "meanfield" in ladder.index and len(ladder) > 1:
+        others = ladder.drop(index="meanfield")
+        best = str(others["elbo"].idxmax())
+        gain = float(ladder["elbo"][best] - ladder["elbo"]["meanfield"])
+        error = float(np.hypot(ladder["error"][best], ladder["error"]["meanfield"]))
+        yield (
+            "green",
+            (
+                f"on a part of the cohort a {best} guide changes the ELBO by {gain:+.1f} +- "
+                f"{error:.1f} nats: the slack of mean field"
+            ),
+        )
+
+
+def judge_chains(reference: pd.DataFrame, drift: float) -> Iterator[tuple[str, str]]:
+    """What Hamiltonian chains say of the guide."""
+    if not len(reference):
+        return
+    if abs(drift) > SETTLED:
+        yield (
+            "amber",
+            (
+                f"the Hamiltonian chains had not settled (drift {drift:+.1f} sd), so the error "
+                "may be larger than they show"
+            ),
+        )
+    for name, row in reference.iterrows():
+        shift, width = float(row["shift"]), float(row["width"])
+        colour = "red" if abs(shift) > 3 else "amber" if abs(shift) > 1 or width < 0.5 else "green"
+        words = f"{name}: the guide is {shift:+.1f} sd of the chains off"
+        yield colour, words + f", its interval {width:.0%} as wide as theirs"
+
+
+def judge_ranks(calibration: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """What simulation-based calibration says."""
+    for name, row in calibration.iterrows():
+        p = float(row["p"])
+        colour = "red" if p < 1e-3 and abs(row["mean_rank"] - 0.5) > 0.2 else "amber"
+        words = (
+            f"{name}: over simulated cohorts the truth has mean rank {row['mean_rank']:.2f} and "
+            f"{row['spread']:.1f} times the spread it should have (p {p:.2g})"
+        )
+        yield ("green" if p >= 0.01 else colour), words
+
+
+def importance_k(fit: Fit, draws: int = 1000) -> float:
+    """Pareto k of the importance weights p / q over draws of the guide."""
+    densities = log_densities(fit, draws)
+    ratio = (densities["log_p"] - densities["log_q"]).reshape(-1)
+    if not np.isfinite(ratio).all():
+        return np.inf
+    # arviz-stats negates its input, and draws come in antithetic pairs of which one is taken
+    return float(array_stats.psislw(-ratio[::2], axis=-1)[1])
+
+
+def part(fit: Fit, individuals: int, loci: int, seed: int) -> Cohort:
+    """A part of the training individuals and loci of a fit, small enough for dear methods."""
+    generator = np.random.default_rng(seed)
+    rows = np.flatnonzero(fit.training)
+    if len(rows) > individuals:
+        rows = np.sort(generator.choice(rows, individuals, replace=False))
+    dataset = fit.cohort.dataset.isel(individual=rows)
+    if not getattr(fit.formalization, "positional", False):
+        varies = np.flatnonzero(np.ptp(dataset["genotype"].values, axis=0) > 0)
+        some = varies[np.unique(np.linspace(0, len(varies) - 1, loci).astype(int))]
+        dataset = dataset.isel(locus=some)
+    return Cohort.from_dataset(dataset, f"part of {fit.cohort.name}")
+
+
+def climb(
+    model: Formalization,
+    cohort: Cohort,
+    settings: Settings,
+    seed: int,
+    progress: bool,
+    only_first: bool,
+) -> dict[str, Fit]:
+    """Fits by guide: mean field, then richer families as far as the size allows."""
+    everyone = np.ones((1, len(cohort)), bool)
+    fits: dict[str, Fit] = {}
+    for name in ("meanfield", "lowrank", "fullrank"):
+        if fits and (
+            only_first or (name == "fullrank" and fits["meanfield"].flat.dim ** 2 > LARGEST)
+        ):
+            continue
+        own = Settings(**{**vars(settings), "guide": name})
+        try:
+            fits[name] = fit_folds(model, cohort, everyone, own, seed, progress)[0]
+        except DivergenceError:
+            if not fits:
+                raise
+    return fits
+
+
+def expected_traits(fit: Fit, flat: Tensor) -> Tensor:
+    """Expected traits `(S, N, T)` of flat draws, in standard units, for the fit's individuals."""
+    with torch.no_grad(), unvalidated():
+        weights, _ = compose(fit.formalization, fit.flat.unpack(flat)[0], fit.data.shape)
+        expected = fit.formalization.develop(weights, fit.data.genotype, fit.data.environment)
+    return expected.expand(len(flat), *fit.data.observed.shape)
+
+
+def rung(fit: Fit, functionals: Mapping[str, Functional], seed: int) -> dict[str, float]:
+    """ELBO of one guide, and what it says of the functionals."""
+    expected = expected_traits(fit, fit.flat_draws(200, seed))
+    row = {"elbo": fit.elbo, "error": fit.elbo_error}
+    for name, functional in functionals.items():
+        values = functional(expected).double()
+        row |= {name: float(values.mean()), f"{name} sd": float(values.std())}
+    return row
+
+
+def against_chains(
+    fit: Fit, functionals: Mapping[str, Functional], seed: int, progress: bool
+) -> tuple[pd.DataFrame, float]:
+    """Functionals by the guide and by Hamiltonian chains, and the drift of the chains."""
+    chains = refine(fit, 100, seed, trajectories=80, progress=progress)
+    ours = expected_traits(fit, fit.flat_draws(400, seed))
+    theirs = expected_traits(fit, chains.flat)
+    rows = {}
+    for name, functional in functionals.items():
+        a, b = functional(ours).double(), functional(theirs).double()
+        spread = float(b.std())
+        rows[name] = {
+            "guide": float(a.mean()), "guide sd": float(a.std()),
+            "chains": float(b.mean()), "chains sd": spread,
+            "shift": (float(a.mean()) - float(b.mean())) / spread,
+            "width": float(a.std()) / spread,
+        }  # fmt: skip
+    return pd.DataFrame.from_dict(rows, "index"), chains.drift

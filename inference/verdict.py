@@ -1,0 +1,118 @@
+"""The verdict of a comparison: which formalization the data support, and whether they can tell.
+
+The simplest formalization within 2 standard errors of the best wins, the errors being those of the
+paired difference over individuals. That the data do not tell formalizations apart is a verdict too,
+and so is that even the best of them does not fit.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genomic_code.spec.protocols import Formalization
+
+__all__ = ["BASELINE", "WITHIN", "Verdict", "judge"]
+
+BASELINE = "ridge"
+"""GBLUP trait by trait: no hypothesis of ours, but what any hypothesis should match."""
+WITHIN = 2.0
+"""Standard errors of the difference within which a simpler formalization is preferred."""
+
+Scores = Mapping[str, NDArray[np.float64]]
+
+
+class Verdict(NamedTuple):
+    """What the held-out densities say."""
+
+    winner: str
+    """Name of the simplest formalization within 2 standard errors of the best."""
+    close: tuple[str, ...]
+    """Those within 2 standard errors of the best, the winner among them, best first."""
+    sentence: str
+    """The verdict in plain words."""
+
+    @property
+    def decisive(self) -> bool:
+        """Whether the winner alone is within 2 standard errors of the best."""
+        return len(self.close) == 1
+
+
+def judge(
+    models: Mapping[str, Formalization],
+    individuals: Scores,
+    misfits: Mapping[str, list[str]] | None = None,
+) -> Verdict:
+    """The verdict of the formalizations that were scored.
+
+    Args:
+        models: Formalizations by name.
+        individuals: Held-out log predictive density of each individual `(n,)` by name, of the
+            same individuals; with the baseline, where there is one.
+        misfits: What the data show that a formalization cannot, by name, empty where it fits.
+
+    Returns:
+        Winner, those close to it, and a sentence.
+    """
+    scored = [name for name in models if name in individuals]
+    ranked = sorted(scored, key=lambda name: (-individuals[name].sum(), models[name].complexity))
+    best = ranked[0]
+    close = [name for name in ranked if not clearly_ahead(individuals, best, name)]
+    winner = min(close, key=lambda name: (models[name].complexity, ranked.index(name)))
+    sentence = describe(individuals, winner, close, ranked)
+    if BASELINE in individuals and clearly_ahead(individuals, BASELINE, winner):
+        gap, error = ahead(individuals, BASELINE, winner)
+        sentence += f"; but the {BASELINE} baseline predicts better by {gap:.1f} +- {error:.1f}"
+        sentence += " nats, so none of these formalizations is adequate"
+    sentence += reservations(winner, close, misfits or {})
+    return Verdict(winner, tuple(close), sentence + ".")
+
+
+def describe(individuals: Scores, winner: str, close: list[str], ranked: list[str]) -> str:
+    """Who wins, and by how much."""
+    if winner == "null":
+        return (
+            "null: no formalization predicts held-out individuals better than the mean and "
+            "the environment; no heritable signal at this sample size"
+        )
+    if len(ranked) == 1:
+        return f"{winner}: the only formalization compared"
+    if len(close) == 1:
+        gap, error = ahead(individuals, winner, ranked[1])
+        return (
+            f"{winner}: predicts held-out individuals better than every other formalization, "
+            f"{gap:.1f} +- {error:.1f} nats ahead of {ranked[1]}"
+        )
+    others = []
+    for name in close:
+        if name != winner:
+            gap, error = ahead(individuals, name, winner)
+            others.append(f"{name} ({gap:+.1f} +- {error:.1f} nats)")
+    return (
+        f"{winner}: the simplest of those indistinguishable at this sample size; "
+        f"within {WITHIN:.0f} standard errors of the best also {', '.join(others)}"
+    )
+
+
+def reservations(winner: str, close: list[str], misfits: Mapping[str, list[str]]) -> str:
+    """What the data show that the winner, or all of those close to the best, cannot."""
+    wrong = misfits.get(winner)
+    if not wrong:
+        return ""
+    fitting = [name for name in close if name in misfits and not misfits[name]]
+    if fitting:
+        return f"; but it {' and '.join(wrong)}, unlike {', '.join(fitting)}"
+    return f"; but none of these fits: even {winner} {' and '.join(wrong)}"
+
+
+def ahead(individuals: Scores, first: str, second: str) -> tuple[float, float]:
+    """Difference of the sums, and its paired standard error, in nats."""
+    difference = individuals[first] - individuals[second]
+    return float(difference.sum()), float(difference.std(ddof=1) * np.sqrt(len(difference)))
+
+
+def clearly_ahead(individuals: Scores, first: str, second: str) -> bool:
+    """Whether the first predicts better by more than 2 standard errors."""
+    gap, error = ahead(individuals, first, second)
+    return gap > WITHIN * error

@@ -1,0 +1,51 @@
+"""What the verdict says, of whom, and what it keeps quiet about."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genomic_code.inference.compare import named
+from genomic_code.inference.verdict import judge
+
+MODELS = named(["factor", "polygenic", "generative"])
+
+
+def scores(**gaps: float) -> dict[str, NDArray[np.float64]]:
+    """Densities with a given lead in every individual, and differences of sd 1."""
+    rng = np.random.default_rng(0)
+    noise = {name: rng.normal(size=200) for name in gaps}
+    return {name: gap + noise[name] - noise[name].mean() for name, gap in gaps.items()}
+
+
+def test_order_changes_nothing() -> None:
+    found = scores(null=-1, factor=-0.05, polygenic=-0.5, generative=0.0)
+    backwards = dict(reversed(found.items()))
+    models = dict(reversed(MODELS.items()))
+    assert judge(MODELS, found) == judge(models, backwards)
+
+
+def test_a_tie_is_no_victory() -> None:
+    found = scores(null=-1, factor=-0.05, polygenic=-0.5, generative=0.0)
+    verdict = judge(MODELS, found)
+    assert verdict.winner == "factor"
+    assert verdict.close == ("generative", "factor")
+    assert not verdict.decisive
+    clear = judge(MODELS, scores(null=-2, factor=-1, polygenic=-2, generative=0.0))
+    assert clear.decisive
+    assert clear.winner == "generative"
+
+
+def test_none_of_these_fits() -> None:
+    found = scores(null=-2, factor=-1, polygenic=-2, generative=0.0)
+    wrong = ["does not reproduce the heavy tails"]
+    verdict = judge(MODELS, found, {"generative": wrong})
+    assert verdict.winner == "generative"
+    assert "none of these fits: even generative does not reproduce" in verdict.sentence
+    assert "none of these" not in judge(MODELS, found, {"generative": []}).sentence
+    close = scores(null=-2, factor=-0.05, polygenic=-2, generative=0.0)
+    verdict = judge(MODELS, close, {"factor": wrong, "generative": []})
+    assert "unlike generative" in verdict.sentence
+
+
+def test_formalizations_without_scores_are_left_out() -> None:
+    verdict = judge(MODELS, scores(null=-2, factor=-0.05, generative=0.0))
+    assert "polygenic" not in verdict.sentence
