@@ -28,7 +28,7 @@ import xarray as xr
 from genomic_code import __version__
 from genomic_code.inference.archive import COHORT, fit_group, load_fit, read_tree
 from genomic_code.inference.calibration import AbsoluteFit
-from genomic_code.inference.compare import Comparison
+from genomic_code.inference.comparison import Comparison
 from genomic_code.inference.fit import Settings
 from genomic_code.inference.plots import plot_differences, plot_elbo, plot_predictions
 from genomic_code.inference.posterior import Fit
