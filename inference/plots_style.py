@@ -49,7 +49,7 @@ def axes_for(ax: "Axes | None", height: float = 2.6, width: float = COLUMN, **op
     small = {"font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8}
     with mpl.rc_context(small):
         _, ax = plt.subplots(figsize=(width, height), layout="constrained", **options)
-    for panel in np.ravel(np.atleast_1d(ax)):
+    for panel in np.ravel(np.asarray(ax, object)):
         panel.tick_params(labelsize=7)
         if panel.name != "3d":
             panel.spines[["top", "right"]].set_visible(False)
@@ -63,7 +63,7 @@ def legend(ax: "Axes", **options: Any) -> None:
 
 def titled(ax: "Axes", text: str, **options: Any) -> None:
     """A title as large as the axes' labels."""
-    ax.set_title(text, fontsize=ax.xaxis.label.get_size(), **options)
+    ax.set_title(text, fontsize=ax.xaxis.label.get_fontsize(), **options)
 
 
 def band(

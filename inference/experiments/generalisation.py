@@ -150,9 +150,12 @@ class Generalisation:
         if not own:
             legend(ax[0])
         else:
-            handles = ax[0].get_legend_handles_labels()
-            place = {"loc": "outside lower center", "ncols": 3, "frameon": False, "fontsize": 7}
-            ax[0].get_figure(root=True).legend(*handles, **place)
+            handles, labels = ax[0].get_legend_handles_labels()
+            figure = ax[0].get_figure(root=True)
+            assert figure is not None
+            figure.legend(
+                handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=7
+            )
         return ax
 
 
