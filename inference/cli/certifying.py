@@ -6,20 +6,34 @@ from typing import Annotated
 import typer
 
 from genomic_code.inference.cli.comparing import DEFAULT
-from genomic_code.inference.cli.shared import clear_errors, load
+from genomic_code.inference.cli.shared import (
+    CohortArgument,
+    Columns,
+    EnvironmentOption,
+    GroupsOption,
+    IndividualOption,
+    MissingOption,
+    QuietOption,
+    TraitsOption,
+    clear_errors,
+    complete_formalizations,
+    load,
+    names_in,
+    numbers_in,
+    processes,
+)
 
 __all__ = ["certify"]
 
 
 def certify(
-    cohort: Annotated[
-        str | None,
-        typer.Argument(
-            help="As for compare: a data set by name, or the path of a file.", show_default=False
-        ),
-    ] = None,
+    cohort: CohortArgument = None,
     formalizations: Annotated[
-        str, typer.Option(help="Names, separated by commas, or all; each the truth in turn.")
+        str,
+        typer.Option(
+            help="Names, separated by commas, or all; each the truth in turn.",
+            autocompletion=complete_formalizations,
+        ),
     ] = DEFAULT,
     replicates: Annotated[
         int, typer.Option(help="Simulated cohorts of each formalization and size, at least 1.")
@@ -41,12 +55,15 @@ def certify(
             show_default=False,
         ),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+    traits: TraitsOption = None,
+    environment: EnvironmentOption = None,
+    individual: IndividualOption = None,
+    groups: GroupsOption = None,
+    missing: MissingOption = "refuse",
+    quiet: QuietOption = False,
 ) -> None:
     """Say what a verdict on this cohort would be worth, by cohorts simulated like it."""
     # imports here keep --help fast
-    import os
-
     import torch
 
     from genomic_code.inference.certify import certify as certify_cohort
@@ -54,23 +71,13 @@ def certify(
 
     torch.set_num_threads(1)
     with clear_errors():
-        if jobs < 0:
-            raise ValueError(f"jobs must be at least 0, got {jobs}")
-        data = load(cohort)
+        count = processes(jobs)
+        data = load(cohort, Columns(traits, environment, individual, groups, missing))
         typer.echo(repr(data))
-        named = [name.strip() for name in formalizations.split(",") if name.strip()]
+        names = names_in(formalizations)
         certificate = certify_cohort(
-            data, None if named == ["all"] else named, replicates=replicates,
-            sizes=numbers("sizes", sizes), folds=folds, seed=seed,
-            settings=Settings(restarts=restarts), out=out, jobs=jobs or os.cpu_count() or 1,
-            progress=not quiet,
+            data, None if names == ["all"] else names, replicates=replicates,
+            sizes=numbers_in("sizes", sizes), folds=folds, seed=seed,
+            settings=Settings(restarts=restarts), out=out, jobs=count, progress=not quiet,
         )  # fmt: skip
         typer.echo(f"\n{certificate}")
-
-
-def numbers(name: str, text: str) -> list[float]:
-    """Numbers separated by commas."""
-    try:
-        return [float(part) for part in text.split(",") if part.strip()]
-    except ValueError:
-        raise ValueError(f"{name} must be numbers separated by commas, got {text!r}") from None

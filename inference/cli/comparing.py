@@ -20,6 +20,7 @@ from genomic_code.inference.cli.shared import (
     complete_formalizations,
     load,
     names_in,
+    processes,
     to_json,
 )
 
@@ -110,8 +111,6 @@ def run_compare(
 ) -> None:
     """Load, check everything that can be checked beforehand, compare, print and save."""
     # imports here keep --help fast
-    import os
-
     import torch
 
     from genomic_code.inference.compare import compare as compare_cohort
@@ -124,8 +123,7 @@ def run_compare(
     names = names_in(formalizations)
     named(names)
     settings = Settings(restarts=restarts)
-    if jobs < 0:
-        raise ValueError(f"jobs must be at least 0, got {jobs}")
+    count = processes(jobs, len(names))
     if out is not None:
         check_writable(out)
     data = load(source, columns)
@@ -141,11 +139,10 @@ def run_compare(
                 f"truth: {truth['formalization']}, heritability {truth['heritability']} "
                 f"(simulated, seed {truth['seed']})"
             )
-    processes = jobs or min(len(names), os.cpu_count() or 1)
     partial = None if out is None else out / PARTIAL
     with cluster(scheduler):
         result = compare_cohort(
-            names, data, folds=folds, seed=seed, settings=settings, jobs=processes,
+            names, data, folds=folds, seed=seed, settings=settings, jobs=count,
             progress=not quiet, partial=partial,
         )  # fmt: skip
     if as_json:

@@ -11,7 +11,7 @@ from genomic_code.inference.cli.shared import (
     SetOption,
     chosen,
     clear_errors,
-    names_in,
+    numbers_in,
 )
 
 __all__ = ["evolve"]
@@ -46,12 +46,7 @@ def evolve(
         from genomic_code.inference.results import check_writable
 
         torch.set_num_threads(1)
-        try:
-            optimum = [float(value) for value in names_in(target)]
-        except ValueError:
-            raise ValueError(
-                f"--target must be numbers separated by commas, got {target!r}"
-            ) from None
+        optimum = numbers_in("--target", target)
         path = netcdf_path(out)
         check_writable(path.parent)
         lineage = evolve_genome(

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,8 @@ __all__ = [
     "fail",
     "load",
     "names_in",
+    "numbers_in",
+    "processes",
     "to_json",
 ]
 
@@ -198,6 +201,29 @@ def chosen(name: str, settings: list[str] | None) -> "Formalization":
 def names_in(text: str) -> list[str]:
     """Names separated by commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def numbers_in(name: str, text: str) -> list[float]:
+    """Numbers separated by commas.
+
+    Raises:
+        ValueError: One of them is none; `name` is the option.
+    """
+    try:
+        return [float(part) for part in names_in(text)]
+    except ValueError:
+        raise ValueError(f"{name} must be numbers separated by commas, got {text!r}") from None
+
+
+def processes(jobs: int, work: int = sys.maxsize) -> int:
+    """Number of processes that `--jobs` asks for; 0: one a core, if there is work for it.
+
+    Raises:
+        ValueError: It is negative.
+    """
+    if jobs < 0:
+        raise ValueError(f"jobs must be at least 0, got {jobs}")
+    return jobs or min(work, os.cpu_count() or 1)
 
 
 def to_json(value: Any) -> str:
