@@ -22,6 +22,7 @@ import typer
 from numpy.typing import NDArray
 
 from genomic_code.spec import Cohort, simulate
+from genomic_code.spec.files import atomic
 
 Array = NDArray[np.float64]
 
@@ -119,9 +120,8 @@ def main(
                     "verdict": result.verdict, "seconds": round(time.process_time() - started),
                 }  # fmt: skip
                 records = pd.concat([records, pd.DataFrame([row])], ignore_index=True)
-                temporary = out.with_suffix(".part")
-                records.to_csv(temporary, index=False)
-                temporary.replace(out)
+                with atomic(out) as temporary:
+                    records.to_csv(temporary, index=False)
                 print(f"{case} {truth} {seed} ({row['seconds']} s): {result.verdict}", flush=True)
     columns = ["right", "decisive", "none_fits", "cover50", "cover90"]
     table = records.groupby(["case", "truth"])[columns].mean()

@@ -28,12 +28,14 @@ import typer
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from genomic_code.inference.calibration import coverage
+from genomic_code.inference.comparison import r_squared
 from genomic_code.inference.ensemble import fit_ensemble
 from genomic_code.inference.exact import ridge_predictions
 from genomic_code.inference.fit import Settings, fit_folds
 from genomic_code.inference.folds import assign_folds
+from genomic_code.inference.heldout import held_out
 from genomic_code.inference.hotspots import Hotspots
-from genomic_code.inference.posterior import Fit
 from genomic_code.spec import Cohort, Generative, Polygenic, datasets
 from genomic_code.spec.noise import Normal, StudentT
 from genomic_code.spec.protocols import Formalization
@@ -66,12 +68,11 @@ def bloom(seed: int) -> Iterator[Row]:
     observed = cohort.phenotype.values
     started = time.process_time()
     found = Hotspots().predict(cohort, training, seed=seed)
-    quantile = found["quantile"].values[~np.isnan(observed)]
     yield Row(
         "hotspots and pairs",
-        trait_r2(observed, found["mean"].values),
+        r_squared(observed, found["mean"].values),
         float(np.nanmean(found["log_predictive"])),
-        float(((quantile > 0.05) & (quantile < 0.95)).mean()),
+        coverage(found["quantile"].values, 0.9)[0],
         time.process_time() - started,
     )
     started = time.process_time()
@@ -80,7 +81,7 @@ def bloom(seed: int) -> Iterator[Row]:
         cells, means = ridge_predictions(cohort, rows)
         density[~rows], mean[~rows] = cells[~rows], means[~rows]
     seconds = time.process_time() - started
-    yield Row("GBLUP", trait_r2(observed, mean), float(np.nanmean(density)), np.nan, seconds)
+    yield Row("GBLUP", r_squared(observed, mean), float(np.nanmean(density)), np.nan, seconds)
 
 
 def kinsler(seed: int) -> Iterator[Row]:
@@ -96,16 +97,16 @@ def kinsler(seed: int) -> Iterator[Row]:
         print(f"training mutants, five folds: {score - unit:+.3f} nats a cell, {model}")
     chosen = CANDIDATES[int(np.argmax(scores))]
     ensemble = fit_ensemble(chosen, cohort, members=12, training=training, seed=seed)
-    parts = [fit.held_out() for fit in ensemble.fits]
-    density = logsumexp([cells for cells, _ in parts], axis=0) - np.log(len(parts))
-    mean = np.mean([means for _, means in parts], axis=0)
+    parts = [held_out(fit) for fit in ensemble.fits]
+    density = logsumexp([part.density for part in parts], axis=0) - np.log(len(parts))
+    mean = np.mean([part.mean for part in parts], axis=0)
     seconds = time.process_time() - started
-    quantile = np.mean([quantiles(fit, test) for fit in ensemble.fits], axis=0)
+    quantile = np.mean([part.pit for part in parts], axis=0)
     yield Row(
         f"{chosen.name}, 12 starts",
         1 - ((observed - mean) ** 2).sum() / ((observed - observed.mean()) ** 2).sum(),
         float(density.mean()) - unit,
-        float(((quantile > 0.05) & (quantile < 0.95)).mean()),
+        coverage(quantile, 0.9)[0],
         seconds,
     )
     started = time.process_time()
@@ -129,23 +130,6 @@ def validated(
     fits = fit_folds(model, cohort, rows, Settings(), seed, False)
     cells = [fit.log_predictive().values[part] for fit, part in zip(fits, folds, strict=True)]
     return float(np.nanmean(np.concatenate(cells)))
-
-
-def quantiles(fit: Fit, rows: NDArray[np.bool_]) -> Array:
-    """Predictive probability of less than what was observed, by draws."""
-    observed = fit.standard_phenotype(fit.cohort)[torch.from_numpy(rows)]
-    below, draws = torch.zeros(observed.shape), 0
-    torch.manual_seed(fit.seed)
-    for batch in fit.batches(400, rows=rows):
-        below += (batch.noise.sample() < observed).sum(0)
-        draws += len(batch.flat)
-    return (below / draws).double().numpy()
-
-
-def trait_r2(observed: Array, predicted: Array) -> float:
-    """Mean over traits of 1 - SSE / SST."""
-    error = np.nansum((observed - predicted) ** 2, 0)
-    return float((1 - error / np.nansum((observed - np.nanmean(observed, 0)) ** 2, 0)).mean())
 
 
 SETS: dict[str, Callable[[int], Iterator[Row]]] = {"bloom2013": bloom, "kinsler2020": kinsler}

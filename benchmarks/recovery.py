@@ -17,6 +17,8 @@ import pandas as pd
 import typer
 from joblib import Parallel, delayed
 
+from genomic_code.spec.files import atomic
+
 LINEAR = "null,factor,blueprint,polygenic,epistatic"
 DEFAULT = f"{LINEAR},program,generative,disentangled,attractor,conditional"
 
@@ -49,13 +51,6 @@ def verdict(truth: str, names: list[str], seed: int, sizes: dict[str, float]) ->
         "elpd": json.dumps(frame["elpd"].round(2).to_dict()),
         "verdict": result.verdict,
     }
-
-
-def save(records: pd.DataFrame, path: Path) -> None:
-    """Write whole or not at all."""
-    temporary = path.with_suffix(".part")
-    records.to_csv(temporary, index=False)
-    temporary.replace(path)
 
 
 def report(records: pd.DataFrame, names: list[str]) -> None:
@@ -110,7 +105,8 @@ def main(
     )
     for row in results:
         records = pd.concat([records, pd.DataFrame([row])], ignore_index=True)
-        save(records, out)
+        with atomic(out) as temporary:
+            records.to_csv(temporary, index=False)
         print(f"{row['truth']} {row['seed']} ({row['seconds']} s): {row['verdict']}", flush=True)
     report(records[records["individuals"] == individuals], names)
 

@@ -16,8 +16,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from genomic_code.inference.basis import Basis
-from genomic_code.inference.flat import FlatModel
+from genomic_code.inference.fit import rebuild
 from genomic_code.inference.identity import (
     decode,
     encode,
@@ -191,32 +190,16 @@ def assemble(stored: xr.Dataset, tree: xr.DataTree, model: Formalization, cohort
 
     pairs = [(array(f"{key}_mean"), array(f"{key}_sd")) for key in MOMENTS]
     scaler = Scaler(*pairs)
-    training = stored["training"].values.astype(bool)
-    data = scaler.data(cohort, training)
-    basis = Basis(array("basis")) if "basis" in stored else None
-    if basis is not None:
-        data = data._replace(genotype=basis.rotate(data.genotype))
     given = tree["fit/given"].data_vars if "given" in tree["fit"].children else {}
-    flat = FlatModel(
-        model, data.shape, {str(name): torch.tensor(value.values) for name, value in given.items()}
-    )
-    guide = decode(json.loads(stored.attrs["guide"]), GUIDES)
-    parameters = array("parameters")
-    if guide.start(torch.zeros(flat.dim)).shape != parameters.shape:
-        raise ValueError(
-            f"{model.name} has not the sites that were fitted; install the version of "
-            "genomic-code that wrote the file"
-        )
-    return Fit(
-        formalization=model,
-        cohort=cohort,
-        training=training,
+    fit = rebuild(
+        model,
+        cohort,
+        training=stored["training"].values.astype(bool),
+        basis=array("basis") if "basis" in stored else None,
+        given={str(name): torch.tensor(value.values) for name, value in given.items()},
+        guide=decode(json.loads(stored.attrs["guide"]), GUIDES),
         scaler=scaler,
-        basis=basis,
-        flat=flat,
-        data=data,
-        guide=guide,
-        parameters=parameters,
+        parameters=array("parameters"),
         elbo=float(stored.attrs["elbo"]),
         elbo_error=float(stored.attrs["elbo_error"]),
         restart_elbos=stored["restart_elbos"].values,
@@ -224,6 +207,12 @@ def assemble(stored: xr.Dataset, tree: xr.DataTree, model: Formalization, cohort
         converged=bool(stored.attrs["converged"]),
         seed=int(stored.attrs["seed"]),
     )
+    if fit.guide.start(torch.zeros(fit.flat.dim)).shape != fit.parameters.shape:
+        raise ValueError(
+            f"{model.name} has not the sites that were fitted; install the version of "
+            "genomic-code that wrote the file"
+        )
+    return fit
 
 
 def netcdf_path(path: str | os.PathLike[str]) -> Path:

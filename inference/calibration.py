@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from genomic_code.inference.posterior import Fit
 from genomic_code.inference.signatures import MEANING, signatures
 
-__all__ = ["AbsoluteFit", "absolute_fit", "coverage", "coverage_by_trait", "held_out_pit"]
+__all__ = ["AbsoluteFit", "absolute_fit", "coverage", "coverage_by_trait"]
 
 Array = NDArray[np.float64]
 
@@ -32,27 +32,6 @@ FEWEST, MOST = 20, 5000
 """Individuals, beyond the covariates, that signatures need, and that they look at."""
 WORK = 2**31
 """Multiplications that replicates may cost for each locus and individual."""
-
-
-def held_out_pit(fit: Fit, draws: int | None = None) -> Array:
-    """Predictive probability `(n, T)` of a value below that observed, of individuals not fitted.
-
-    The rank among as many predicted values as there are draws, ties broken at random: uniform for
-    any noise model, also of counts, where the prediction is right. NaN where missing.
-    """
-    rows = ~fit.training
-    draws = draws or fit.scoring_draws
-    phenotype = fit.standard_phenotype(fit.cohort)[torch.from_numpy(rows)]
-    below, equal = torch.zeros_like(phenotype), torch.zeros_like(phenotype)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(fit.seed)
-        for batch in fit.batches(draws, rows=rows):
-            sampled = batch.noise.sample()
-            below += (sampled < phenotype).sum(0)
-            equal += (sampled == phenotype).sum(0)
-        place = below + torch.rand(phenotype.shape) * (equal + 1)
-    observed = ~np.isnan(fit.cohort.phenotype.values[rows])
-    return np.where(observed, (place / (draws + 1)).double().numpy(), np.nan)
 
 
 def coverage(pit: Array, level: float = 0.9) -> tuple[float, float]:

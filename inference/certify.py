@@ -21,9 +21,10 @@ from scipy.stats import binomtest
 from tqdm.auto import tqdm
 
 from genomic_code.inference.compare import CANDIDATES, compare, named, unfit
-from genomic_code.inference.exact import gblup
+from genomic_code.inference.exact import trait_gblups
 from genomic_code.inference.fit import Settings
 from genomic_code.spec.cohort import Cohort
+from genomic_code.spec.files import atomic
 from genomic_code.spec.protocols import Formalization
 from genomic_code.spec.simulate import simulate
 from genomic_code.spec.standardize import Scaler
@@ -221,7 +222,7 @@ def certify(
     share = estimate(cohort) if heritability is None else heritability
     chosen = settings or Settings()
     task = {
-        "cohort": repr(cohort), "formalizations": [repr(model) for model in models.values()],
+        "cohort": cohort.fingerprint, "formalizations": [repr(model) for model in models.values()],
         "heritability": round(share, 6), "folds": folds, "settings": asdict(chosen),
     }  # fmt: skip
     directory = None if out is None else prepare(Path(out), task)
@@ -252,8 +253,6 @@ def one(
     directory: Path | None,
 ) -> dict[str, Any]:
     """One simulated cohort and its verdict, read from disk where it is there."""
-    from genomic_code.inference.results import write_whole
-
     path = None if directory is None else directory / f"{truth}-{individuals}-{seed}.json"
     if path is not None and path.exists():
         stored: dict[str, Any] = json.loads(path.read_text())
@@ -274,13 +273,14 @@ def one(
         "verdict": result.verdict,
     }
     if path is not None:
-        write_whole(path, lambda place: place.write_text(json.dumps(record) + "\n"))
+        with atomic(path) as temporary:
+            temporary.write_text(json.dumps(record) + "\n")
     return record
 
 
 def prepare(directory: Path, task: dict[str, Any]) -> Path:
     """The directory, which must be empty or hold results of the same task."""
-    from genomic_code.inference.results import check_writable, write_whole
+    from genomic_code.inference.results import check_writable
 
     check_writable(directory)
     path = directory / "task.json"
@@ -291,7 +291,8 @@ def prepare(directory: Path, task: dict[str, Any]) -> Path:
             f"{str(directory)!r} holds others; choose another directory"
         )
     if not path.exists():
-        write_whole(path, lambda place: place.write_text(text))
+        with atomic(path) as temporary:
+            temporary.write_text(text)
     return directory
 
 
@@ -335,18 +336,8 @@ def twin(
 
 def estimate(cohort: Cohort) -> float:
     """Heritability by REML, mean over traits, within 0.05 and 0.95."""
-    scaler = Scaler.fit(cohort)
-    data = scaler.data(cohort)
-    x = data.genotype.double().numpy()
-    kinship = x @ x.T / x.shape[1]
-    fixed = np.column_stack([np.ones(len(x)), data.environment.double().numpy()])
-    assert data.phenotype is not None
-    phenotype: NDArray[np.float64] = data.phenotype.double().numpy()
-    observed = data.observed.numpy()
-    shares = [
-        gblup(kinship, fixed, phenotype[:, t], observed[:, t]).heritability
-        for t in range(phenotype.shape[1])
-    ]
+    data = Scaler.fit(cohort).data(cohort)
+    shares = [each.heritability for each in trait_gblups(data, np.ones(len(cohort), bool))]
     return float(np.clip(np.mean(shares), 0.05, 0.95))
 
 

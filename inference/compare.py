@@ -19,12 +19,12 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from genomic_code.inference.calibration import held_out_pit
 from genomic_code.inference.comparison import Comparison, summarise
 from genomic_code.inference.exact import ridge_predictions
 from genomic_code.inference.fit import DivergenceError, Settings, fit_folds, plan
 from genomic_code.inference.flat import FlatModel
 from genomic_code.inference.folds import assign_folds
+from genomic_code.inference.heldout import HeldOut, held_out
 from genomic_code.inference.nested import Sites, has_relatives, pairs, posterior_sites, translate
 from genomic_code.inference.posterior import Fit
 from genomic_code.inference.scores import Score, quick_look
@@ -32,7 +32,7 @@ from genomic_code.inference.sweep import sweep
 from genomic_code.inference.verdict import BASELINE
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.formalizations import Null, resolve
-from genomic_code.spec.protocols import Formalization, Shape
+from genomic_code.spec.protocols import Formalization
 
 __all__ = ["CANDIDATES", "Comparison", "compare", "named"]
 
@@ -144,31 +144,13 @@ def named(formalizations: Sequence[str | Formalization]) -> dict[str, Formalizat
 
 def unfit(models: Mapping[str, Formalization], cohort: Cohort) -> dict[str, str]:
     """Why formalizations do not apply to a cohort, by name; those that do are left out."""
-    n = cohort.sizes
-    shape = Shape(n["individual"], n["locus"], n["covariate"], n["trait"])
     reasons = {}
     for name, model in models.items():
         try:
-            FlatModel(model, shape)
+            FlatModel(model, cohort.shape)
         except ValueError as cause:
             reasons[name] = f"skipped: {cause}"
     return reasons
-
-
-class HeldOut(NamedTuple):
-    """What a fit says of the individuals of one fold."""
-
-    rows: NDArray[np.bool_]
-    """Who was held out `(N,)`."""
-    density: NDArray[np.float64]
-    """Their log density `(n, T)`."""
-    mean: NDArray[np.float64]
-    """Their predictive mean `(n, T)`."""
-    pit: NDArray[np.float64]
-    """Their predictive probabilities `(n, T)`."""
-    elbo: float
-    """Training ELBO of the fit."""
-    converged: bool
 
 
 class Part(NamedTuple):
@@ -199,22 +181,18 @@ def evaluate(
     """
     try:
         fits = fit_folds(model, cohort, training, settings, seed, progress, starts=starts)
-        held_out = [
-            HeldOut(~fit.training, *fit.held_out(), held_out_pit(fit), fit.elbo, fit.converged)
-            for fit in fits
-            if not fit.training.all()
-        ]
+        scored = [held_out(fit) for fit in fits if not fit.training.all()]
     except (DivergenceError, FloatingPointError, LINEAR_ALGEBRA) as cause:
         return Part([], None, [], f"failed: {cause}")
     everyone = next((fit for fit in fits if fit.training.all()), None)
     wanted = starts is None and has_relatives(model)
     sites = [(fit.training, posterior_sites(fit)) for fit in fits if wanted]
-    return Part(held_out, everyone, sites, "")
+    return Part(scored, everyone, sites, "")
 
 
 def single(settings: Settings) -> Settings:
     """The settings for a fit from one given start."""
-    return Settings(**{**vars(settings), "restarts": 1})
+    return replace(settings, restarts=1)
 
 
 def offers(

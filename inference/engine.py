@@ -142,7 +142,6 @@ def compiled(graph: torch.fx.GraphModule) -> Step:
 def run(
     step: Step,
     state: State,
-    data: Data,
     steps: int,
     rate: float,
     pairs: int,
@@ -153,9 +152,8 @@ def run(
     """Take `steps` steps under a cosine step size.
 
     Args:
-        step: From `make_step` or `capture`.
+        step: `step(parameters, noise)`, bound to its data.
         state: Where to start; changed in place.
-        data: The cohort `(F, 1, N, ...)`.
         steps: Number of steps.
         rate: First step size.
         pairs: Antithetic pairs a step; 0 takes a single plain draw.
@@ -173,7 +171,6 @@ def run(
     history = state.parameters.new_empty(steps, *lead)
     noise = state.parameters.new_empty(2 * pairs or 1, *lead, dim)
     first, second = noise[: pairs or 1], noise[pairs or 1 :]
-    tensors = [value for value in data if value is not None]
     i = 0
     try:
         with torch.no_grad():
@@ -182,7 +179,7 @@ def run(
                 first.normal_(generator=generator)
                 if pairs:
                     torch.neg(first, out=second)
-                slope, elbo = step(state.parameters, noise, *tensors)
+                slope, elbo = step(state.parameters, noise)
                 advance(state, slope, rate * now)
                 history[i] = elbo
                 if progress is not None:

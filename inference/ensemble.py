@@ -6,7 +6,7 @@ and predicts with their mixture.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -112,6 +112,6 @@ def fit_ensemble(
             f"training must select among {len(cohort)} individuals, got shape {rows.shape} with "
             f"{int(rows.sum())} selected"
         )
-    single = Settings(**{**vars(settings or Settings()), "restarts": 1})
+    single = replace(settings or Settings(), restarts=1)
     same = np.repeat(rows[None], members, 0)
     return Ensemble(fit_folds(formalization, cohort, same, single, seed, progress), temperature)

@@ -123,6 +123,16 @@ def gblup(
     return GBLUP(mean, left.clip(0) + uncertain + total * (1 - share), share)
 
 
+def trait_gblups(data: Data, training: NDArray[np.bool_]) -> list[GBLUP]:
+    """GBLUP of each trait on the training rows `(N,)`, the environment as covariates."""
+    x = data.genotype.double().numpy()
+    kinship = x @ x.T / x.shape[1]
+    fixed = np.column_stack([np.ones(len(x)), data.environment.double().numpy()])
+    assert data.phenotype is not None
+    columns = zip(data.phenotype.double().numpy().T, data.observed.numpy().T, strict=True)
+    return [gblup(kinship, fixed, y, seen & training) for y, seen in columns]
+
+
 def ridge_predictions(
     cohort: Cohort, training: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -134,15 +144,9 @@ def ridge_predictions(
     """
     scaler = Scaler.fit(cohort, training)
     data = scaler.data(cohort)
-    x = data.genotype.double().numpy()
-    kinship = x @ x.T / x.shape[1]
-    fixed = np.column_stack([np.ones(len(x)), data.environment.double().numpy()])
     assert data.phenotype is not None
     phenotype, seen = data.phenotype.double().numpy(), data.observed.numpy()
-    fitted = [
-        gblup(kinship, fixed, phenotype[:, t], seen[:, t] & training)
-        for t in range(phenotype.shape[1])
-    ]
+    fitted = trait_gblups(data, training)
     mean = np.column_stack([each.mean for each in fitted])
     variance = np.column_stack([each.variance for each in fitted])
     log_density = -0.5 * (np.log(2 * np.pi * variance) + (phenotype - mean) ** 2 / variance)

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from genomic_code.inference.posterior import Fit
 from genomic_code.inference.starts import is_random, starts
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.formalizations import resolve
-from genomic_code.spec.protocols import Data, Formalization, Shape
+from genomic_code.spec.protocols import Data, Formalization
 from genomic_code.spec.standardize import Scaler
 
 __all__ = ["DivergenceError", "Settings", "fit", "fit_folds", "plan", "rebuild"]
@@ -59,7 +60,7 @@ def fit(
         DivergenceError: No restart reached a finite ELBO.
     """
     everyone = np.ones((1, len(cohort)), bool)
-    chosen = Settings(**{**vars(settings or Settings()), **options})
+    chosen = replace(settings or Settings(), **dict[str, Any](options))
     fitted = fit_folds(
         formalization, cohort, everyone, chosen, seed, progress, given, keep=True
     )[0]  # fmt: skip
@@ -118,8 +119,7 @@ def plan(
     given: Mapping[str, Tensor] | None = None,
 ) -> tuple[int, int]:
     """Number of restarts, 1 where all would start at the same place, and of folds in a batch."""
-    n = cohort.sizes
-    shape = Shape(n["individual"], n["locus"], n["covariate"], n["trait"])
+    shape = cohort.shape
     flat = FlatModel(model, shape, given)
     restarts = settings.restarts if any(is_random(site) for site in flat.sites) else 1
     per_restart = max(shape.individuals * shape.traits, flat.dim)
@@ -198,10 +198,11 @@ def rebuild(
     basis: Tensor | None,
     given: Mapping[str, Tensor],
     guide: Guide,
+    scaler: Scaler | None = None,
     **results: Any,
 ) -> Fit:
     """A fit to the rows `training` `(N,)`, made again from what came of it."""
-    scaler = Scaler.fit(cohort, training, model.noise)
+    scaler = scaler or Scaler.fit(cohort, training, model.noise)
     data = scaler.data(cohort, training)
     rotation = None if basis is None else Basis(basis)
     if rotation is not None:

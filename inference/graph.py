@@ -1,5 +1,6 @@
 """Making a recorded graph of tensor operations smaller without changing what it computes."""
 
+from operator import getitem
 from typing import Any
 
 import torch
@@ -26,7 +27,7 @@ NEUTRAL: dict[Any, int] = {
 """Second arguments with which these operations change nothing."""
 SHAPING = {aten.view.default, aten.expand.default, aten._unsafe_view.default}
 SMALL = 4096
-"""Largest number of values of a constant that is computed beforehand."""
+"""Largest number of values of a blank constant that is kept."""
 
 
 def tidy(module: GraphModule) -> GraphModule:
@@ -67,7 +68,7 @@ def unchanged(node: Node) -> Node | None:
 
 
 def fold_constants(module: GraphModule) -> None:
-    """Compute beforehand what depends on no input."""
+    """Compute beforehand what depends on no input, but on data that the step is bound to."""
     known: dict[Node, Any] = {}
     for node in list(module.graph.nodes):
         if node.op == "get_attr":
@@ -75,7 +76,6 @@ def fold_constants(module: GraphModule) -> None:
             continue
         if node.op != "call_function" or not is_pure(node):
             continue
-        operation: Any = node.target
         inputs = {each: known[each] for each in node.all_input_nodes if each in known}
         if node.target in LIKE and node.meta["val"].numel() <= SMALL:
             like = node.all_input_nodes[0].meta["val"]
@@ -85,19 +85,18 @@ def fold_constants(module: GraphModule) -> None:
         if len(inputs) < len(node.all_input_nodes):
             continue
         args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), inputs.__getitem__)
+        operation: Any = node.target
         with torch.no_grad():
-            value = operation(*args, **kwargs)
-        if not isinstance(value, torch.Tensor):
+            known[node] = operation(*args, **kwargs)
+    for number, (node, value) in enumerate(known.items()):
+        used = not all(user in known for user in node.users)
+        if node.op == "get_attr" or not used or not isinstance(value, torch.Tensor):
             continue
-        known[node] = value
-        if value.numel() > SMALL and value.untyped_storage().nbytes() > SMALL * 8:
-            continue
-        name = f"constant_{len(known)}"
+        name = f"constant_{number}"
         module.register_buffer(name, value, persistent=False)
         with module.graph.inserting_before(node):
             constant = module.graph.get_attr(name)
         constant.meta = dict(node.meta)
-        known[constant] = value
         node.replace_all_uses_with(constant)
         module.graph.erase_node(node)
 
@@ -122,6 +121,8 @@ def merge_equals(module: GraphModule) -> None:
 def is_pure(node: Node) -> bool:
     """Whether an operation gives the same result each time and changes nothing."""
     operation: Any = node.target
+    if operation is getitem:
+        return True
     schema = getattr(operation, "_schema", None)
     if schema is None or schema.is_mutable:
         return False

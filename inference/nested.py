@@ -87,8 +87,7 @@ def has_relatives(model: Formalization) -> bool:
 
 def translate(source: Formalization, target: Formalization, sites: Sites, cohort: Cohort) -> Sites:
     """Sites of the target whose map is that of the source's sites, or near it."""
-    n = cohort.sizes
-    shape = Shape(n["individual"], n["locus"], n["covariate"], n["trait"])
+    shape = cohort.shape
     carry = {
         name: value
         for name, value in sites.items()

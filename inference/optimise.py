@@ -135,18 +135,22 @@ def optimise(
     cells = int(data.observed.sum((-1, -2)).max())
     state = State.start(guide.start(location, start_scale(flat, cells)))
 
+    tensors = [value for value in data if value is not None]
+
+    def bound(parameters: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        return step(parameters, noise, *tensors)
+
     def recorded(draws: int) -> Step:
         noise = state.parameters.new_empty(draws, *state.parameters.shape[:2], flat.dim)
-        tensors = [value for value in data if value is not None]
-        example = (state.parameters, noise.normal_(generator=generator), *tensors)
-        return capture(step, example, settings.backend)
+        example = (state.parameters, noise.normal_(generator=generator))
+        return capture(bound, example, settings.backend)
 
     interrupted = False
 
     def taken(step: Step, steps: int, rate: float, pairs: int) -> Tensor:
         nonlocal interrupted
         try:
-            return run(step, state, data, steps, rate, pairs, flat.dim, generator, bar)
+            return run(step, state, steps, rate, pairs, flat.dim, generator, bar)
         except Interrupted as stop:
             if not keep:
                 raise

@@ -92,8 +92,7 @@ class Fit:
     @property
     def shape(self) -> Shape:
         """Sizes of the cohort, over loci."""
-        n = self.cohort.sizes
-        return Shape(n["individual"], n["locus"], n["covariate"], n["trait"])
+        return self.cohort.shape
 
     @property
     def scoring_draws(self) -> int:
@@ -212,27 +211,6 @@ class Fit:
         labels = {dim: target.labels(dim) for dim in dims}
         values = self.checked(total - math.log(draws), target.phenotype.values)
         return xr.DataArray(values, labels, dims)
-
-    def held_out(self, draws: int | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Log predictive density and predictive mean `(n, T)` of the individuals not fitted.
-
-        Units as in `log_predictive` and `predict`. By default `scoring_draws` draws.
-        """
-        draws = draws or self.scoring_draws
-        rows = ~self.training
-        phenotype = self.standard_phenotype(self.cohort)[torch.from_numpy(rows)]
-        density = torch.full(phenotype.shape, -torch.inf, dtype=torch.float64)
-        mean = torch.zeros_like(density)
-        for batch in self.batches(draws, rows=rows):
-            log_prob = batch.noise.log_prob(phenotype).double()
-            density = torch.logaddexp(density, log_prob.logsumexp(0))
-            mean += batch.noise.mean.double().sum(0)
-        centre, scale = (moment.double() for moment in self.scaler.phenotype)
-        observed = self.cohort.phenotype.values[rows]
-        return (
-            self.checked(density - math.log(draws), observed),
-            (mean / draws * scale + centre).numpy(),
-        )
 
     def checked(self, density: Tensor, phenotype: NDArray[np.floating]) -> NDArray[np.float64]:
         """Log densities in units of the cohort, NaN where the phenotype is missing.

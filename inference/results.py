@@ -44,7 +44,6 @@ __all__ = [
     "record",
     "save_comparison",
     "versions",
-    "write_whole",
 ]
 
 SCHEMA = 1
@@ -73,16 +72,6 @@ def check_writable(directory: Path) -> Path:
     return directory
 
 
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Call `write` on a file beside `path`, then move it there in one step.
-
-    Raises:
-        ValueError: The disk is full, or the folder cannot be written.
-    """
-    with atomic(path) as temporary:
-        write(temporary)
-
-
 def save_comparison(comparison: Comparison, directory: Path) -> list[Path]:
     """Write a comparison to a directory; see this module. Returns the paths.
 
@@ -93,7 +82,8 @@ def save_comparison(comparison: Comparison, directory: Path) -> list[Path]:
     paths = []
 
     def put(name: str, write: Callable[[Path], object]) -> None:
-        write_whole(directory / name, write)
+        with atomic(directory / name) as temporary:
+            write(temporary)
         paths.append(directory / name)
 
     put("comparison.csv", comparison.frame.to_csv)

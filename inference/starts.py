@@ -27,7 +27,7 @@ NARROW, WIDE = 0.05, 0.3
 
 def is_random(site: Site) -> bool:
     """Whether restarts start this site at different places."""
-    if site.name in BASELINE or site.name == "effects":
+    if site.name in BASELINE or site.name in ("effects", "pair_effects"):
         return False
     return site.name == "encoder" or site.real
 

@@ -7,7 +7,7 @@ weights are not identified.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
 
@@ -286,7 +286,7 @@ def climb(
             only_first or (name == "fullrank" and fits["meanfield"].flat.dim ** 2 > LARGEST)
         ):
             continue
-        own = Settings(**{**vars(settings), "guide": name})
+        own = replace(settings, guide=name)
         try:
             fits[name] = fit_folds(model, cohort, everyone, own, seed, progress)[0]
         except DivergenceError:

@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from genomic_code.spec.protocols import Shape
 from genomic_code.spec.tables import ROWS, Table, as_text, check_marks, validated
 from genomic_code.spec.validate import one_of
 
@@ -121,6 +122,11 @@ class Cohort:
         """Numbers of individuals, loci, covariates of the environment, and traits."""
         names = ("individual", "locus", "covariate", "trait")
         return {name: int(self.dataset.sizes.get(name, 0)) for name in names}
+
+    @property
+    def shape(self) -> Shape:
+        """The same sizes as the priors take them."""
+        return Shape(*self.sizes.values())
 
     @property
     def fingerprint(self) -> str:

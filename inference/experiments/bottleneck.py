@@ -6,7 +6,8 @@ fidelity levels off, further genes buy nothing. Shuvaev et al. 2024, doi:10.1073
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -74,7 +75,7 @@ def bottleneck(
     models = {number: Bottleneck(latents, number, hidden) for number in genes}
     fold = assign_folds(cohort, folds, seed)
     training = np.stack([fold != number for number in range(folds)])
-    chosen = Settings(**{**vars(settings or Settings()), **options})
+    chosen = replace(settings or Settings(), **dict[str, Any](options))
     fits = {
         number: fit_folds(model, cohort, training, chosen, seed, progress)
         for number, model in models.items()

@@ -9,10 +9,10 @@ from genomic_code.inference.calibration import (
     absolute_fit,
     coverage,
     coverage_by_trait,
-    held_out_pit,
 )
 from genomic_code.inference.exact import polygenic_posterior
 from genomic_code.inference.fit import fit_folds
+from genomic_code.inference.heldout import held_out
 from genomic_code.inference.optimise import Settings
 from genomic_code.inference.signatures import signatures
 from genomic_code.spec import Cohort, Factor, Polygenic, simulate
@@ -53,7 +53,7 @@ def test_pit_is_that_of_the_closed_form() -> None:
     given = {"trait_scale": SCALE, "trait_correlation": torch.eye(2), "noise_scale": NOISE}
     fit = fit_folds(Polygenic(), cohort, training[None], Settings(), 0, False, given)[0]
     draws = 4000
-    pit = held_out_pit(fit, draws)
+    pit = held_out(fit, draws).pit
     data = fit.scaler.data(cohort, training)
     exact = polygenic_posterior(data, SCALE.square().diag(), NOISE)
     spread = (exact.variance + NOISE.double().square()).sqrt()

@@ -1,0 +1,67 @@
+"""What a fit says of the individuals that were not fitted."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from genomic_code.inference.posterior import Fit
+
+__all__ = ["HeldOut", "held_out"]
+
+Array = NDArray[np.float64]
+
+
+class HeldOut(NamedTuple):
+    """Predictions of n individuals that were not fitted, and how the fit ended."""
+
+    rows: NDArray[np.bool_]
+    """Who was held out `(N,)`."""
+    density: Array
+    """Log predictive density `(n, T)`, in units of the cohort as in `Fit.log_predictive`; NaN where
+    missing."""
+    mean: Array
+    """Predictive mean `(n, T)`, in units of the phenotype."""
+    pit: Array
+    """Predictive probability `(n, T)` of a value below that observed: the rank among as many
+    predicted values as there are draws, ties broken at random, which is uniform for any noise
+    model, also of counts, where the prediction is right. NaN where missing."""
+    elbo: float
+    """Training ELBO of the fit."""
+    converged: bool
+
+
+def held_out(fit: Fit, draws: int | None = None) -> HeldOut:
+    """Score the individuals outside `fit.training`, by default with `fit.scoring_draws` draws.
+
+    Raises:
+        FloatingPointError: The density of an observed cell is not finite.
+    """
+    draws = draws or fit.scoring_draws
+    rows = ~fit.training
+    phenotype = fit.standard_phenotype(fit.cohort)[torch.from_numpy(rows)]
+    density = torch.full(phenotype.shape, -torch.inf, dtype=torch.float64)
+    mean = torch.zeros_like(density)
+    below, equal = torch.zeros_like(phenotype), torch.zeros_like(phenotype)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(fit.seed)
+        for batch in fit.batches(draws, rows=rows):
+            log_prob = batch.noise.log_prob(phenotype).double()
+            density = torch.logaddexp(density, log_prob.logsumexp(0))
+            mean += batch.noise.mean.double().sum(0)
+            sampled = batch.noise.sample()
+            below += (sampled < phenotype).sum(0)
+            equal += (sampled == phenotype).sum(0)
+        place = below + torch.rand(phenotype.shape) * (equal + 1)
+    centre, scale = (moment.double() for moment in fit.scaler.phenotype)
+    values = fit.cohort.phenotype.values[rows]
+    return HeldOut(
+        rows,
+        fit.checked(density - math.log(draws), values),
+        (mean / draws * scale + centre).numpy(),
+        np.where(~np.isnan(values), (place / (draws + 1)).double().numpy(), np.nan),
+        fit.elbo,
+        fit.converged,
+    )
