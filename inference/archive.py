@@ -25,16 +25,22 @@ from genomic_code.inference.identity import (
 )
 from genomic_code.inference.posterior import Fit
 from genomic_code.spec.cohort import Cohort
-from genomic_code.spec.files import atomic, check_version, existing, reading
+from genomic_code.spec.files import check_version, existing, reading
 from genomic_code.spec.protocols import Formalization
-from genomic_code.spec.readers.netcdf import from_stored, read_netcdf, to_stored
+from genomic_code.spec.readers.netcdf import (
+    from_stored,
+    read_netcdf,
+    read_tree,
+    to_stored,
+    write_tree,
+)
 from genomic_code.spec.standardize import Scaler
 
 if TYPE_CHECKING:
     from genomic_code.inference.compare import Comparison
     from genomic_code.inference.lineage import Lineage
 
-__all__ = ["fit_group", "load", "load_fit", "netcdf_path", "save_fit", "write_tree"]
+__all__ = ["fit_group", "load", "load_fit", "netcdf_path", "save_fit"]
 
 SCHEMA = 1
 """Version of the layout of the group `fit`; raised when an older reader would misread it."""
@@ -225,34 +231,3 @@ def saved_file(path: str | os.PathLike[str]) -> Path:
     """The existing file of this name, with or without its suffix `.nc`."""
     given = Path(path)
     return existing(given if given.is_file() else netcdf_path(given))
-
-
-def write_tree(
-    tree: xr.DataTree, path: Path, encoding: dict[str, dict[str, Any]] | None = None
-) -> None:
-    """Write a DataTree as netCDF; the file appears whole or not at all.
-
-    Raises:
-        ValueError: The folder cannot be written, the disk is full, or netCDF has no place for it.
-    """
-    with atomic(path) as temporary:
-        try:
-            tree.to_netcdf(temporary, engine="h5netcdf", encoding=encoding or {})
-        except (TypeError, ValueError) as cause:
-            raise ValueError(f"{path.name} could not be written as netCDF: {cause}") from cause
-
-
-def read_tree(file: Path) -> xr.DataTree:
-    """The groups of a netCDF file, in memory.
-
-    Raises:
-        ValueError: It is damaged or no netCDF file.
-    """
-    import h5py
-
-    with reading(file, "netCDF"):
-        # h5netcdf writes on stderr about files that fail here
-        with h5py.File(file, "r") as raw:
-            raw.attrs.get("_nc3_strict")
-        with xr.open_datatree(file, engine="h5netcdf") as opened:
-            return opened.load()

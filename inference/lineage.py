@@ -239,7 +239,8 @@ class Lineage:
         Raises:
             ValueError: The file cannot be written.
         """
-        from genomic_code.inference.archive import netcdf_path, write_tree
+        from genomic_code.inference.archive import netcdf_path
+        from genomic_code.spec.readers.netcdf import write_tree
 
         target = netcdf_path(path)
         tree = self.to_datatree()
@@ -260,7 +261,8 @@ class Lineage:
         Raises:
             ValueError: The file is missing, damaged, of a newer version, or holds no lineage.
         """
-        from genomic_code.inference.archive import read_tree, saved_file
+        from genomic_code.inference.archive import saved_file
+        from genomic_code.spec.readers.netcdf import read_tree
 
         file = saved_file(path)
         return cls.from_datatree(read_tree(file), file, formalization)

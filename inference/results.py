@@ -26,7 +26,7 @@ import pandas as pd
 import xarray as xr
 
 from genomic_code import __version__
-from genomic_code.inference.archive import COHORT, fit_group, load_fit, read_tree
+from genomic_code.inference.archive import COHORT, fit_group, load_fit
 from genomic_code.inference.calibration import AbsoluteFit
 from genomic_code.inference.comparison import Comparison
 from genomic_code.inference.fit import Settings
@@ -35,7 +35,7 @@ from genomic_code.inference.posterior import Fit
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.files import atomic, check_version, existing, reading
 from genomic_code.spec.protocols import Formalization
-from genomic_code.spec.readers.netcdf import read_netcdf
+from genomic_code.spec.readers.netcdf import read_netcdf, read_tree, write_tree
 
 __all__ = [
     "as_dict",
@@ -93,7 +93,8 @@ def save_comparison(comparison: Comparison, directory: Path) -> list[Path]:
     if comparison.pit is not None:
         cells["pit"] = comparison.pit
     cells["fold"] = (("individual",), comparison.folds)
-    put("heldout.nc", lambda path: cells.to_netcdf(path, engine="h5netcdf"))
+    write_tree(cells, directory / "heldout.nc")
+    paths.append(directory / "heldout.nc")
     for name, fit in comparison.fits.items():
         tree = fit.to_datatree()
         try:
@@ -101,7 +102,8 @@ def save_comparison(comparison: Comparison, directory: Path) -> list[Path]:
                 tree[group] = xr.DataTree(dataset)
         except ValueError:
             pass  # a field that cannot be stored: the ArviZ groups are still of use
-        put(f"{name}.nc", partial(tree.to_netcdf, engine="h5netcdf"))
+        write_tree(tree, directory / f"{name}.nc")
+        paths.append(directory / f"{name}.nc")
     for name, plot in (
         ("differences.png", plot_differences),
         ("predictions.png", plot_predictions),

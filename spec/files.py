@@ -7,7 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["atomic", "check_version", "existing", "reading", "sha256"]
+__all__ = ["atomic", "check_seal", "check_version", "existing", "reading", "seal", "sha256"]
+
+SEAL = b"\nsha256:"
+"""What comes before the 64 digits at the end of a sealed file."""
+CHUNK = 2**20
+"""Bytes read at a time."""
 
 
 @contextmanager
@@ -97,3 +102,35 @@ def sha256(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def seal(path: Path) -> None:
+    """Append the checksum of a file to it; HDF5 does not read beyond its own end."""
+    digest = sha256(path)
+    with path.open("ab") as handle:
+        handle.write(SEAL + digest.encode())
+
+
+def check_seal(path: Path) -> None:
+    """Refuse a sealed file whose content has changed; one without a seal passes.
+
+    The HDF5 library may loop for ever on a damaged file.
+
+    Raises:
+        ValueError: It has.
+    """
+    size = path.stat().st_size - len(SEAL) - 64
+    digest = hashlib.sha256()
+    with path.open("rb") as handle:
+        handle.seek(max(0, size))
+        end = handle.read()
+        if not end.startswith(SEAL):
+            return
+        handle.seek(0)
+        for start in range(0, size, CHUNK):
+            digest.update(handle.read(min(CHUNK, size - start)))
+    if digest.hexdigest().encode() != end[len(SEAL) :]:
+        raise ValueError(
+            f"{str(path)!r} is damaged: its content is not that of its checksum; take a copy from "
+            "before, or write it again"
+        )

@@ -79,9 +79,10 @@ def evolvability(
     with clear_errors():
         import torch
 
-        from genomic_code.inference.archive import load_fit, netcdf_path, write_tree
+        from genomic_code.inference.archive import load_fit, netcdf_path
         from genomic_code.inference.evolvability import evolvability as measure
         from genomic_code.inference.results import check_writable
+        from genomic_code.spec.readers.netcdf import write_tree
 
         torch.set_num_threads(1)
         if out is not None:

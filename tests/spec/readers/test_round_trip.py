@@ -121,6 +121,29 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: p
     assert list(tmp_path.iterdir()) == [path]
 
 
+@settings(max_examples=40)
+@given(place=st.integers(0, 10**6), digit=st.integers(1, 255))
+def test_a_changed_byte_is_found(
+    tmp_path_factory: pytest.TempPathFactory, place: int, digit: int
+) -> None:
+    path = tmp_path_factory.mktemp("sealed") / "cohort.nc"
+    Cohort([[0], [1]], [[1], [2]]).to_netcdf(path)
+    content = bytearray(path.read_bytes())
+    content[place % (len(content) - 72)] ^= digit
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="is damaged: its content is not that of its checksum"):
+        Cohort.read(path)
+
+
+def test_a_file_of_other_software_needs_no_checksum(tmp_path: Path) -> None:
+    cohort = Cohort([[0], [1]], [[1], [2]])
+    cohort.to_netcdf(tmp_path / "ours.nc")
+    with xr.open_dataset(tmp_path / "ours.nc", engine="h5netcdf") as opened:
+        opened.to_netcdf(tmp_path / "theirs.nc", engine="h5netcdf")
+    assert b"sha256:" not in (tmp_path / "theirs.nc").read_bytes()
+    assert Cohort.read(tmp_path / "theirs.nc").fingerprint == cohort.fingerprint
+
+
 def test_a_newer_layout_is_refused(tmp_path: Path):
     cohort = Cohort([[0], [1]], [[1], [2]])
     cohort.dataset.assign_attrs(cohort_schema=99).to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
