@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["atomic", "check_seal", "check_version", "existing", "reading", "seal", "sha256"]
+__all__ = ["atomic", "check_seal", "check_version", "existing", "reading", "sealed", "sha256"]
 
 SEAL = b"\nsha256:"
 """What comes before the 64 digits at the end of a sealed file."""
@@ -40,7 +40,9 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.chmod(0o666 & ~mask)
         temporary.replace(target)
     except OSError as cause:
-        raise ValueError(f"path {str(target)!r} could not be written: {cause}") from None
+        raise ValueError(
+            f"path {str(target)!r} could not be written: {cause}; make room or choose another folder"
+        ) from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -104,11 +106,9 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def seal(path: Path) -> None:
-    """Append the checksum of a file to it; HDF5 does not read beyond its own end."""
-    digest = sha256(path)
-    with path.open("ab") as handle:
-        handle.write(SEAL + digest.encode())
+def sealed(content: bytes | memoryview) -> bytes:
+    """The content of a file followed by its checksum; HDF5 does not read beyond its own end."""
+    return b"".join([content, SEAL, hashlib.sha256(content).hexdigest().encode()])
 
 
 def check_seal(path: Path) -> None:

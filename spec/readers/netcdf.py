@@ -7,7 +7,7 @@ from typing import Any
 import xarray as xr
 
 from genomic_code.spec.cohort import Cohort
-from genomic_code.spec.files import atomic, check_seal, check_version, existing, reading, seal
+from genomic_code.spec.files import atomic, check_seal, check_version, existing, reading, sealed
 from genomic_code.spec.tables import ROWS
 
 __all__ = ["from_stored", "read_netcdf", "read_tree", "to_stored", "write_netcdf", "write_tree"]
@@ -67,12 +67,13 @@ def write_tree(
     """
     with atomic(path) as temporary:
         try:
-            tree.to_netcdf(temporary, engine="h5netcdf", encoding=encoding or {})
+            # through memory: HDF5 ends in a segmentation fault on a full disk
+            content = tree.to_netcdf(engine="h5netcdf", encoding=encoding or {})
         except (TypeError, ValueError) as cause:
             raise ValueError(
                 f"{Path(path).name} could not be written as netCDF: {cause}"
             ) from cause
-        seal(temporary)
+        temporary.write_bytes(sealed(content))
 
 
 def read_tree(file: Path) -> xr.DataTree:
