@@ -41,7 +41,8 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.replace(target)
     except OSError as cause:
         raise ValueError(
-            f"path {str(target)!r} could not be written: {cause}; make room or choose another folder"
+            f"path {str(target)!r} could not be written: {cause}; make room or choose another "
+            "folder"
         ) from None
     finally:
         temporary.unlink(missing_ok=True)
