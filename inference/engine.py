@@ -25,6 +25,8 @@ __all__ = ["BACKENDS", "State", "advance", "capture", "estimate_elbo", "make_ste
 
 BACKENDS = ("traced", "inductor", "eager", "pyro")
 DECAY_MEAN, DECAY_SQUARE, EPSILON = 0.9, 0.99, 1e-8
+TOGETHER = 2**22
+"""Numbers in the largest array of draws that are evaluated together."""
 FINAL_RATE = 0.02
 """Last step size as a share of the first, under the cosine schedule."""
 
@@ -197,10 +199,13 @@ def estimate_elbo(
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """ELBO `(F, R)` by `draws` draws and its Monte-Carlo standard error, in nats."""
     values = []
+    lead = parameters.shape[:2]
+    largest = max(flat.dim, data.observed.shape[-2] * data.observed.shape[-1])
+    together = max(1, TOGETHER // (lead.numel() * largest))
     with torch.no_grad():
-        for _ in range(draws):
-            noise = parameters.new_empty(*parameters.shape[:2], flat.dim)
+        for first in range(0, draws, together):
+            noise = parameters.new_empty(min(together, draws - first), *lead, flat.dim)
             draw = guide.sample(parameters, noise.normal_(generator=generator))
             values.append(flat.log_joint(draw, data) - guide.log_density(parameters, draw))
-    stacked = torch.stack(values).cpu().double()
+    stacked = torch.cat(values).cpu().double()
     return stacked.mean(0), stacked.std(0) / math.sqrt(draws)
