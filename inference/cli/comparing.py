@@ -14,10 +14,13 @@ from genomic_code.inference.cli.shared import (
     GroupsOption,
     IndividualOption,
     MissingOption,
+    NoiseOption,
     QuietOption,
     TraitsOption,
+    chosen,
     clear_errors,
     complete_formalizations,
+    folds_in,
     load,
     names_in,
     processes,
@@ -41,8 +44,13 @@ def compare(
         ),
     ] = DEFAULT,
     folds: Annotated[
-        int, typer.Option(help="Number of folds of held-out individuals, at least 2.")
-    ] = 5,
+        str,
+        typer.Option(
+            help="Number of folds of held-out individuals, at least 2; or group (one group at a "
+            "time), individual (one at a time) or split (the test part of the published split)."
+        ),
+    ] = "5",
+    noise: NoiseOption = "normal",
     restarts: Annotated[
         int, typer.Option(help="Random starts of each fit; the best on its training rows goes on.")
     ] = 10,
@@ -86,6 +94,7 @@ def compare(
             columns,
             formalizations,
             folds,
+            noise,
             restarts,
             seed,
             jobs,
@@ -100,7 +109,8 @@ def run_compare(
     source: str | None,
     columns: Columns,
     formalizations: str,
-    folds: int,
+    folds: str,
+    noise: str,
     restarts: int,
     seed: int,
     jobs: int,
@@ -120,14 +130,15 @@ def run_compare(
     from genomic_code.inference.results import as_dict, check_writable, save_comparison
 
     torch.set_num_threads(1)  # one a process: processes share the cores
-    names = names_in(formalizations)
-    named(names)
+    models = [chosen(name, noise=noise) for name in names_in(formalizations)]
+    named(models)
     settings = Settings(restarts=restarts)
-    count = processes(jobs, len(names))
+    count = processes(jobs, len(models))
     if out is not None:
         check_writable(out)
     data = load(source, columns)
-    assign_folds(data, folds, seed)
+    held_out = folds_in(folds)
+    assign_folds(data, held_out, seed)
     if not as_json:
         typer.echo(repr(data))
         for key in ("loci_with_missing", "constant_loci_dropped"):
@@ -142,7 +153,7 @@ def run_compare(
     partial = None if out is None else out / PARTIAL
     with cluster(scheduler):
         result = compare_cohort(
-            names, data, folds=folds, seed=seed, settings=settings, jobs=count,
+            models, data, folds=held_out, seed=seed, settings=settings, jobs=count,
             progress=not quiet, partial=partial,
         )  # fmt: skip
     if as_json:
@@ -150,7 +161,7 @@ def run_compare(
     else:
         typer.echo(f"\n{result}\n")
         typer.echo(
-            f"{folds}-fold held-out individuals, seed {seed}; elpd and elbo in nats, traits in "
+            f"held-out individuals, folds: {folds}, seed {seed}; elpd and elbo in nats, traits in "
             "units of their standard deviation"
         )
     if out is not None:

@@ -13,6 +13,7 @@ from genomic_code.inference.cli.shared import (
     GroupsOption,
     IndividualOption,
     MissingOption,
+    NoiseOption,
     QuietOption,
     SetOption,
     TraitsOption,
@@ -32,6 +33,7 @@ def fit(
     restarts: Annotated[
         int, typer.Option(help="Random starts; the one with the best ELBO goes on.")
     ] = 10,
+    noise: NoiseOption = "normal",
     seed: Annotated[int, typer.Option(help="Same seed, same numbers.")] = 0,
     out: Annotated[Path, typer.Option(help="File to write; `genomic_code.load` reads it.")] = Path(
         "fit.nc"
@@ -53,7 +55,7 @@ def fit(
         from genomic_code.inference.results import check_writable
 
         torch.set_num_threads(1)
-        model = chosen(formalization, settings)
+        model = chosen(formalization, settings, noise)
         options = Settings(restarts=restarts)
         target = netcdf_path(out)
         check_writable(target.parent)

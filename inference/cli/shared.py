@@ -23,6 +23,7 @@ __all__ = [
     "GroupsOption",
     "IndividualOption",
     "MissingOption",
+    "NoiseOption",
     "QuietOption",
     "SetOption",
     "TraitsOption",
@@ -30,6 +31,7 @@ __all__ = [
     "clear_errors",
     "complete_formalizations",
     "fail",
+    "folds_in",
     "load",
     "names_in",
     "numbers_in",
@@ -83,6 +85,13 @@ SetOption = Annotated[
         "--set",
         help="A hyperparameter of the formalization, for instance latents=4; may be repeated.",
         show_default=False,
+    ),
+]
+NoiseOption = Annotated[
+    str,
+    typer.Option(
+        help="Measurement model: normal, student_t (traits with outliers), poisson, "
+        "negative_binomial, bernoulli or ordinal (3 categories)."
     ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
@@ -162,8 +171,8 @@ def load(source: str | None, columns: Columns = Columns()) -> "Cohort":  # noqa:
     )
 
 
-def chosen(name: str, settings: list[str] | None) -> "Formalization":
-    """A formalization by name, with the hyperparameters given as `key=value`.
+def chosen(name: str, settings: list[str] | None = None, noise: str = "normal") -> "Formalization":
+    """A formalization by name, with a measurement model and hyperparameters as `key=value`.
 
     Raises:
         ValueError: The name, a key or a value is unknown or unfit.
@@ -171,10 +180,12 @@ def chosen(name: str, settings: list[str] | None) -> "Formalization":
     import dataclasses
 
     from genomic_code.spec.formalizations import FORMALIZATIONS
+    from genomic_code.spec.noise import NOISES
     from genomic_code.spec.validate import one_of
 
     kind = FORMALIZATIONS[one_of("formalization", name, list(FORMALIZATIONS))]
-    values: dict[str, Any] = {}
+    measured = NOISES[one_of("noise", noise, list(NOISES))]()
+    values: dict[str, Any] = {} if noise == "normal" else {"noise": measured}
     known = [
         field.name
         for field in dataclasses.fields(kind)  # type: ignore[arg-type]
@@ -213,6 +224,11 @@ def numbers_in(name: str, text: str) -> list[float]:
         return [float(part) for part in names_in(text)]
     except ValueError:
         raise ValueError(f"{name} must be numbers separated by commas, got {text!r}") from None
+
+
+def folds_in(text: str) -> int | str:
+    """Folds as `compare` takes them: a number or a name."""
+    return int(text) if text.strip().lstrip("-").isdigit() else text.strip()
 
 
 def processes(jobs: int, work: int = sys.maxsize) -> int:

@@ -62,6 +62,21 @@ def test_compare_writes_results(table: pd.DataFrame, tmp_path: Path) -> None:
     assert stdout == f"report in {out / 'report.html'}\n"
 
 
+def test_groups_are_held_out_whole_with_heavy_tails(table: pd.DataFrame, tmp_path: Path) -> None:
+    source = tmp_path / "mine.csv"
+    table.assign(groups=np.arange(len(table)) % 3).to_csv(source)
+    out = tmp_path / "results"
+    code, _, stderr = run(
+        "compare", str(source), "--folds", "group", "--noise", "student_t", "--restarts", "1",
+        "--formalizations", "null", "--out", str(out), "--quiet",
+    )  # fmt: skip
+    assert code == 0, stderr
+    with xr.open_dataset(out / "heldout.nc", engine="h5netcdf") as held_out:
+        assert held_out["fold"].values.tolist() == [i % 3 for i in range(len(table))]
+    with xr.open_datatree(out / "null.nc", engine="h5netcdf") as tree:
+        assert "StudentT" in tree["fit"].attrs["formalization"]
+
+
 def test_scheduler_without_dask(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     code, _, stderr = run("compare", *FAST, "--scheduler", "tcp://127.0.0.1:1")
@@ -120,6 +135,9 @@ def test_bad_cohorts(how: str, message: str, table: pd.DataFrame, tmp_path: Path
         (["nosuch.csv"], "nosuch.csv"),
         (["--formalizations", "polygenik"], "did you mean 'polygenic'"),
         (["--folds", "1"], "folds must be an integer of at least 2"),
+        (["--folds", "thirds"], "folds must be a number, 'group', 'individual', 'split'"),
+        (["--folds", "group"], "needs groups, and the cohort has none"),
+        (["--noise", "student"], "did you mean 'student_t'"),
         (["--folds", "1000"], "folds must be at most the number of individuals 300"),
         (["--restarts", "0"], "restarts must be an integer of at least 1"),
         (["--jobs", "-1"], "jobs must be at least 0"),
