@@ -36,36 +36,67 @@ class Guide(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class MeanField:
-    """Independent normals: parameters `(..., 2P)` hold locations, then log standard deviations."""
+class LocationScale:
+    """Draws u = m + s * mix(e) of standard normal e, where `mix` is linear with its own parameters.
 
-    name: ClassVar[str] = "meanfield"
+    Parameters `(..., 2P + M)` hold the locations m, log s, then the M numbers of `mix`.
+    """
+
+    def mixing(self, location: Tensor) -> Tensor | None:
+        """Where the numbers of `mix` start `(..., M)`; None where there are none."""
+        return None
+
+    def mix(self, mixing: Tensor, noise: Tensor) -> Tensor:
+        """`mix(e)`, shape `(..., P)`."""
+        return noise
+
+    def unmix(self, mixing: Tensor, scaled: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The noise `(..., P)` of which `mix` makes `scaled`, and its log determinant, if not 0."""
+        return scaled, None
 
     def start(self, location: Tensor, scale: float | Tensor = 0.05) -> Tensor:
-        """Parameters `(..., 2P)` around locations `(..., P)`."""
-        return torch.cat([location, torch.as_tensor(scale).log().expand_as(location)], -1)
+        """Parameters around locations `(..., P)`."""
+        further = self.mixing(location)
+        parts = [location, torch.as_tensor(scale).log().expand_as(location)]
+        return torch.cat(parts if further is None else [*parts, further], -1)
 
     def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
         """Reparameterised draws of standard normal `noise` `(..., P)`."""
-        location, log_scale = parameters.chunk(2, -1)
-        return location + log_scale.exp() * noise
+        location, log_scale, mixing = split(parameters, noise.shape[-1])
+        return location + log_scale.exp() * self.mix(mixing, noise)
 
     def log_density(self, parameters: Tensor, flat: Tensor) -> Tensor:
         """`log q(flat)`, shape `(...)`."""
+        location, log_scale, mixing = split(parameters, flat.shape[-1])
+        noise, stretch = self.unmix(mixing, (flat - location) * (-log_scale).exp())
+        density: Tensor = -(0.5 * noise.square() + log_scale + 0.5 * LOG_2PI).sum(-1)
+        return density if stretch is None else density - stretch
+
+
+def split(parameters: Tensor, dim: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Locations and log scales `(..., P)`, and whatever follows."""
+    rest = parameters.shape[-1] - 2 * dim
+    if not rest:
         location, log_scale = parameters.chunk(2, -1)
-        standard = (flat - location) * (-log_scale).exp()
-        return -(0.5 * standard.square() + log_scale + 0.5 * LOG_2PI).sum(-1)
+        return location, log_scale, parameters[..., :0]
+    location, log_scale, mixing = parameters.split([dim, dim, rest], -1)
+    return location, log_scale, mixing
 
 
 @dataclass(frozen=True)
-class TraitBlocks:
+class MeanField(LocationScale):
+    """Independent normals: `mix` changes nothing."""
+
+    name: ClassVar[str] = "meanfield"
+
+
+@dataclass(frozen=True)
+class TraitBlocks(LocationScale):
     """Mean field, but the effects of one locus on its T traits are jointly normal.
 
     In the basis in which training individuals are uncorrelated, this is the exact posterior of
     additive effects given their covariance between traits, where no cell is missing. A block is
-    u = m + s * (I + A) noise with A strictly lower triangular; parameters `(..., 2P + r T T)` hold
-    locations, log s, then the matrices A of r loci.
+    mixed by I + A, with the A strictly lower triangular matrices `(r, T, T)` of r loci.
     """
 
     name: ClassVar[str] = "traitblocks"
@@ -77,16 +108,13 @@ class TraitBlocks:
     loci: int
     traits: int
 
-    def start(self, location: Tensor, scale: float | Tensor = 0.05) -> Tensor:
-        """Parameters around locations `(..., P)`, without correlation."""
-        mixing = location.new_zeros(*location.shape[:-1], self.loci * self.traits**2)
-        return torch.cat([location, torch.as_tensor(scale).log().expand_as(location), mixing], -1)
+    def mixing(self, location: Tensor) -> Tensor:
+        """No correlation."""
+        return location.new_zeros(*location.shape[:-1], self.loci * self.traits**2)
 
-    def split(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Locations and log scales `(..., P)`, and the matrices A `(..., r, T, T)`."""
-        location, log_scale = parameters[..., : 2 * self.dim].chunk(2, -1)
-        shape = (*parameters.shape[:-1], self.loci, self.traits, self.traits)
-        return location, log_scale, parameters[..., 2 * self.dim :].reshape(shape).tril(-1)
+    def matrices(self, mixing: Tensor) -> Tensor:
+        """The matrices A `(..., r, T, T)`."""
+        return folded(mixing, self.loci, self.traits, self.traits).tril(-1)
 
     def block(self, flat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """A flat vector before, in and after the effects, the latter `(..., r, T)`."""
@@ -95,32 +123,27 @@ class TraitBlocks:
         shape = (*flat.shape[:-1], self.loci, self.traits)
         return flat[..., : self.first], effects.reshape(shape), flat[..., last:]
 
-    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
-        """Reparameterised draws of standard normal `noise` `(..., P)`."""
-        location, log_scale, mixing = self.split(parameters)
+    def mix(self, mixing: Tensor, noise: Tensor) -> Tensor:
+        """The effects of each locus mixed by I + A."""
         before, effects, after = self.block(noise)
-        mixed = effects + (mixing @ effects[..., None])[..., 0]
-        return location + log_scale.exp() * torch.cat([before, mixed.flatten(-2), after], -1)
+        mixed = effects + (self.matrices(mixing) @ effects[..., None])[..., 0]
+        return torch.cat([before, mixed.flatten(-2), after], -1)
 
-    def log_density(self, parameters: Tensor, flat: Tensor) -> Tensor:
-        """`log q(flat)`, shape `(...)`."""
-        location, log_scale, mixing = self.split(parameters)
-        before, effects, after = self.block((flat - location) * (-log_scale).exp())
-        unmixed = torch.linalg.solve_triangular(
-            mixing, effects[..., None], upper=False, unitriangular=True
-        )
-        standard = torch.cat([before, unmixed[..., 0].flatten(-2), after], -1)
-        return -(0.5 * standard.square() + log_scale + 0.5 * LOG_2PI).sum(-1)
+    def unmix(self, mixing: Tensor, scaled: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The inverse of `mix`; determinant 1."""
+        before, effects, after = self.block(scaled)
+        noise = solve_unit(self.matrices(mixing), effects)
+        return torch.cat([before, noise.flatten(-2), after], -1), None
 
 
 @dataclass(frozen=True)
-class LowRank:
+class LowRank(LocationScale):
     """Normals with a covariance that is diagonal plus low rank.
 
-        u = m + s * (noise + U U' noise),   cov(u) = S (I + U U')^2 S,   U of rank r
+        mix(e) = e + U U' e,   cov(u) = S (I + U U')^2 S,   U of rank r
 
     This is every diagonal plus positive semidefinite matrix of rank r, and needs no noise besides
-    the P numbers of the flat vector. Parameters `(..., 2P + P r)` hold m, log s, then U.
+    the P numbers of the flat vector.
     """
 
     name: ClassVar[str] = "lowrank"
@@ -130,45 +153,31 @@ class LowRank:
     rank: int = 10
     """Rank r of what mean field lacks; at least 1."""
 
-    def start(self, location: Tensor, scale: float | Tensor = 0.05) -> Tensor:
-        """Parameters around locations `(..., P)`; U starts small, as 0 would be a saddle point."""
+    def mixing(self, location: Tensor) -> Tensor:
+        """U starts small, as 0 would be a saddle point."""
         generator = torch.Generator().manual_seed(0)
         directions = torch.randn(self.dim * self.rank, generator=generator) * self.dim**-0.5
-        directions = directions.to(location).expand(*location.shape[:-1], -1)
-        spread = torch.as_tensor(scale).log().expand_as(location)
-        return torch.cat([location, spread, directions], -1)
+        expanded: Tensor = directions.to(location).expand(*location.shape[:-1], -1)
+        return expanded
 
-    def split(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Locations and log scales `(..., P)`, and U `(..., P, r)`."""
-        location, log_scale = parameters[..., : 2 * self.dim].chunk(2, -1)
-        shape = (*parameters.shape[:-1], self.dim, self.rank)
-        return location, log_scale, parameters[..., 2 * self.dim :].reshape(shape)
+    def mix(self, mixing: Tensor, noise: Tensor) -> Tensor:
+        """`e + U U' e`."""
+        directions = folded(mixing, self.dim, self.rank)
+        return noise + (directions @ (directions.mT @ noise[..., None]))[..., 0]
 
-    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
-        """Reparameterised draws of standard normal `noise` `(..., P)`."""
-        location, log_scale, directions = self.split(parameters)
-        along = directions @ (directions.mT @ noise[..., None])
-        return location + log_scale.exp() * (noise + along[..., 0])
-
-    def log_density(self, parameters: Tensor, flat: Tensor) -> Tensor:
-        """`log q(flat)`, shape `(...)`, by the lemmas of Woodbury and of Sylvester."""
-        location, log_scale, directions = self.split(parameters)
-        scaled = ((flat - location) * (-log_scale).exp())[..., None]
-        eye = torch.eye(self.rank, dtype=flat.dtype, device=flat.device)
+    def unmix(self, mixing: Tensor, scaled: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The inverse of `mix` by the lemma of Woodbury, its determinant by that of Sylvester."""
+        directions, column = folded(mixing, self.dim, self.rank), scaled[..., None]
+        eye = torch.eye(self.rank, dtype=scaled.dtype, device=scaled.device)
         factor = torch.linalg.cholesky(eye + directions.mT @ directions)
-        inner = torch.cholesky_solve(directions.mT @ scaled, factor)
-        standard = (scaled - directions @ inner)[..., 0]
+        inner = torch.cholesky_solve(directions.mT @ column, factor)
         stretch = 2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        density: Tensor = -(0.5 * standard.square() + log_scale + 0.5 * LOG_2PI).sum(-1) - stretch
-        return density
+        return (column - directions @ inner)[..., 0], stretch
 
 
 @dataclass(frozen=True)
-class FullRank:
-    """One joint normal: u = m + s * (I + A) noise, A strictly lower triangular.
-
-    Parameters `(..., 2P + P P)` hold m, log s, then A: for small models only.
-    """
+class FullRank(LocationScale):
+    """One joint normal, mixed by I + A with A strictly lower triangular: for small models only."""
 
     name: ClassVar[str] = "fullrank"
 
@@ -182,29 +191,31 @@ class FullRank:
                 "use 'lowrank'"
             )
 
-    def start(self, location: Tensor, scale: float | Tensor = 0.05) -> Tensor:
-        """Parameters around locations `(..., P)`, without correlation."""
-        mixing = location.new_zeros(*location.shape[:-1], self.dim**2)
-        return torch.cat([location, torch.as_tensor(scale).log().expand_as(location), mixing], -1)
+    def mixing(self, location: Tensor) -> Tensor:
+        """No correlation."""
+        return location.new_zeros(*location.shape[:-1], self.dim**2)
 
-    def split(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Locations and log scales `(..., P)`, and A `(..., P, P)`."""
-        location, log_scale = parameters[..., : 2 * self.dim].chunk(2, -1)
-        shape = (*parameters.shape[:-1], self.dim, self.dim)
-        return location, log_scale, parameters[..., 2 * self.dim :].reshape(shape).tril(-1)
+    def mix(self, mixing: Tensor, noise: Tensor) -> Tensor:
+        """`(I + A) e`."""
+        lower = folded(mixing, self.dim, self.dim).tril(-1)
+        return noise + (lower @ noise[..., None])[..., 0]
 
-    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
-        """Reparameterised draws of standard normal `noise` `(..., P)`."""
-        location, log_scale, mixing = self.split(parameters)
-        return location + log_scale.exp() * (noise + (mixing @ noise[..., None])[..., 0])
+    def unmix(self, mixing: Tensor, scaled: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The inverse of `mix`; determinant 1."""
+        return solve_unit(folded(mixing, self.dim, self.dim).tril(-1), scaled), None
 
-    def log_density(self, parameters: Tensor, flat: Tensor) -> Tensor:
-        """`log q(flat)`, shape `(...)`."""
-        location, log_scale, mixing = self.split(parameters)
-        scaled = ((flat - location) * (-log_scale).exp())[..., None]
-        standard = torch.linalg.solve_triangular(mixing, scaled, upper=False, unitriangular=True)
-        density: Tensor = -(0.5 * standard[..., 0].square() + log_scale + 0.5 * LOG_2PI).sum(-1)
-        return density
+
+def folded(values: Tensor, *sizes: int) -> Tensor:
+    """The last dimension of values in several of these sizes."""
+    return values.reshape(*values.shape[:-1], *sizes)
+
+
+def solve_unit(lower: Tensor, values: Tensor) -> Tensor:
+    """`(I + lower)^-1 values` for strictly lower triangular matrices `(..., K, K)`."""
+    solved: Tensor = torch.linalg.solve_triangular(
+        lower, values[..., None], upper=False, unitriangular=True
+    )
+    return solved[..., 0]
 
 
 def choose_guide(flat: FlatModel, kind: str = "auto") -> Guide:

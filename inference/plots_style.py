@@ -49,6 +49,8 @@ def axes_for(ax: "Axes | None", height: float = 2.6, width: float = COLUMN, **op
     small = {"font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8}
     with mpl.rc_context(small):
         _, ax = plt.subplots(figsize=(width, height), layout="constrained", **options)
+        interactive = mpl.is_interactive()
+    mpl.interactive(interactive)  # the first figure of a notebook turns it on
     for panel in np.ravel(np.asarray(ax, object)):
         panel.tick_params(labelsize=7)
         if panel.name != "3d":

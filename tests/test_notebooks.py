@@ -59,6 +59,8 @@ def test_what_is_committed_is_a_clean_run(path):
     pictures = 0
     for cell in notebook.cells:
         assert cell.metadata == {}
+        pictured = any("image/png" in each.get("data", {}) for each in cell.get("outputs", []))
+        assert pictured or not cell.source.endswith(";"), cell.source
         for output in cell.get("outputs", []):
             assert output.output_type != "error"
             assert output.get("name") != "stderr", output["text"]

@@ -119,6 +119,21 @@ def test_every_figure_takes_axes_and_returns_them(name, style):
         assert own.xaxis.label.get_color() == ("white" if style == "dark_background" else "black")
 
 
+def test_the_first_figure_may_turn_interaction_on(monkeypatch):
+    """As it does in a notebook, which shows no later figure where it is off."""
+    plain = plt.subplots
+
+    def subplots(*arguments, **options):
+        mpl.interactive(True)
+        return plain(*arguments, **options)
+
+    assert not mpl.is_interactive()
+    monkeypatch.setattr(plt, "subplots", subplots)
+    axes_for(None)
+    assert mpl.is_interactive()
+    mpl.interactive(False)
+
+
 def test_new_axes_are_small_and_given_ones_are_left_alone():
     ax = axes_for(None)
     assert ax.xaxis.label.get_size() == 8
