@@ -28,6 +28,7 @@ def plot_differences(comparison: "Comparison", ax: "Axes | None" = None) -> "Axe
     ax.set_yticks(rows, [f"{name} (baseline)" if name == "ridge" else name for name in frame.index])
     ax.set_ylim(-0.6, len(frame) - 0.4)
     ax.set_xlabel("held-out elpd below the best (nats, ± 2 s.e.)")
+    ax.locator_params(axis="x", nbins=6)
     titled(ax, f"{comparison.cohort.name}; verdict: {comparison.winner}")
     return ax
 

@@ -34,15 +34,15 @@ MEANING = {
 def signatures(genotype: Array, environment: Array) -> Callable[[Array], dict[str, Array]]:
     """A function from phenotypes `(R, N, T)`, missing cells 0, to signatures `(R,)` by name.
 
-    dimensionality: effective number of axes (tr C)^2 / tr C^2 of the covariance C of ridge scores.
-    pleiotropy: effective number of traits a locus moves, mean over loci by size of effect.
-    polygenicity: effective number of loci that move a trait, mean over traits.
-    epistasis: share of what ridge leaves of a trait that squares and products of the 3 leading
-        scores explain, mean over traits.
-    interaction: the same for products of these scores with covariates; absent without covariates.
-    residual_correlation: mean squared correlation between traits of what ridge leaves; absent for
-        one trait.
-    tails: excess kurtosis of what ridge leaves, mean over traits.
+    * dimensionality: effective number of axes (tr C)^2 / tr C^2 of the covariance C of ridge scores
+    * pleiotropy: effective number of traits a locus moves, mean over loci by size of effect
+    * polygenicity: effective number of loci that move a trait, mean over traits
+    * epistasis: share of what ridge leaves of a trait that squares and products of the 3 leading
+      scores explain, mean over traits
+    * interaction: the same for products of these scores with covariates; absent without covariates
+    * residual_correlation: mean squared correlation between traits of what ridge leaves; absent for
+      one trait
+    * tails: excess kurtosis of what ridge leaves, mean over traits
 
     Args:
         genotype: `(N, L)`, standardised.
