@@ -23,6 +23,7 @@ from genomic_code.inference.cli.shared import (
     folds_in,
     load,
     names_in,
+    odd_loci,
     processes,
     to_json,
 )
@@ -144,6 +145,8 @@ def run_compare(
         for key in ("loci_with_missing", "constant_loci_dropped"):
             if key in data.dataset.attrs:
                 typer.echo(f"{key.replace('_', ' ')}: {data.dataset.attrs[key]}")
+        if columns.traits is not None and (note := odd_loci(data)):
+            typer.echo(note)
         if "formalization" in data.dataset.attrs:
             truth = data.dataset.attrs
             typer.echo(

@@ -35,6 +35,7 @@ __all__ = [
     "load",
     "names_in",
     "numbers_in",
+    "odd_loci",
     "processes",
     "to_json",
 ]
@@ -169,6 +170,18 @@ def load(source: str | None, columns: Columns = Columns()) -> "Cohort":  # noqa:
         groups=columns.groups,
         missing=columns.missing,  # type: ignore[arg-type]
     )
+
+
+def odd_loci(data: "Cohort") -> str:
+    """Columns that are not 0, 1 or 2 where most loci are: perhaps no loci; empty if none are."""
+    import numpy as np
+
+    counts = np.isin(data.genotype.values, (0, 1, 2)).all(0)
+    if counts.all() or counts.mean() < 0.5:
+        return ""
+    names = data.genotype["locus"].values[~counts].tolist()
+    shown = ", ".join(names[:5]) + ", ..." * (len(names) > 5)
+    return f"taken as loci, though not 0, 1 or 2 as the others: {shown}"
 
 
 def chosen(name: str, settings: list[str] | None = None, noise: str = "normal") -> "Formalization":

@@ -103,7 +103,7 @@ def complete(
         raise ValueError(
             f"genotype must be complete, got {int(holes.sum())} missing cells in {count} loci, the "
             f'first in {genotype.columns[first]!r}; give missing="mean" or missing="drop" '
-            "(in the shell --missing), or impute them"
+            "(in the shell --missing), impute them, or name the column if it is no locus"
         )
     kept = ~lacking if missing == "drop" else ~holes.all(0)
     if not kept.any():

@@ -199,6 +199,13 @@ def test_plain_columns_by_option_and_json(table: pd.DataFrame, tmp_path: Path) -
     assert (result["cohort"]["locus"], result["cohort"]["covariate"]) == (5, 2)
     assert {row["formalization"] for row in result["table"]} == {"null", "ridge"}
     assert result["cohort"]["fingerprint"] != ""
+    forgotten = plain.assign(plot=range(len(plain)))
+    forgotten.rename_axis("id").to_csv(tmp_path / "forgotten.csv")
+    code, stdout, stderr = run(
+        "compare", str(tmp_path / "forgotten.csv"), *columns[:6], *FAST, "--formalizations", "null"
+    )
+    assert code == 0, stderr
+    assert "taken as loci, though not 0, 1 or 2 as the others: plot\n" in stdout
     code, _, stderr = run("compare", source, "--traits", "trait_9", "--quiet")
     assert code == 2
     assert "did you mean 'trait_" in stderr
