@@ -87,15 +87,23 @@ def ours(
     noise = torch.randn(2 * pairs or 1, 1, restarts, flat.dim)
     blocks = [Data(*(table[None, None] for table in part)) for part in parts]
     plain = make_step(flat, guide, len(parts))
-    step = capture(plain, (state.parameters, noise, *blocks[0]), backend)
     generator = torch.Generator().manual_seed(0)
+    if len(blocks) == 1:
+        bound = capture(
+            lambda parameters, noise: plain(parameters, noise, *blocks[0]),
+            (state.parameters, noise),
+            backend,
+        )
+        return lambda steps: run(bound, state, steps, RATE, pairs, flat.dim, generator)
+    step = capture(plain, (state.parameters, noise, *blocks[0]), backend)
 
     def block(steps: int) -> None:
-        if len(blocks) == 1:
-            run(step, state, blocks[0], steps, RATE, pairs, flat.dim, generator)
-            return
         for i in range(steps):
-            run(step, state, blocks[i % len(blocks)], 1, RATE, pairs, flat.dim, generator)
+            own = blocks[i % len(blocks)]
+            run(
+                lambda parameters, noise, own=own: step(parameters, noise, *own),  # type: ignore
+                state, 1, RATE, pairs, flat.dim, generator,
+            )  # fmt: skip
 
     return block
 
@@ -208,7 +216,7 @@ def floor(kind: str, model: Any, data: Data, restarts: int = 1) -> Block:
     slope = torch.randn(1, restarts, 2 * dim)
     loci, traits = data.genotype.shape[1], data.observed.shape[1]
     width = restarts * (traits if kind in ("additive", "minibatch") else model.latents)
-    first = torch.randn(loci, width)
+    first = torch.randn(width, loci)
 
     def network(driven: Tensor) -> Tensor:
         inner = driven.reshape(len(driven), restarts, -1).movedim(1, 0)
@@ -237,8 +245,8 @@ def floor(kind: str, model: Any, data: Data, restarts: int = 1) -> Block:
         with torch.no_grad():
             for i in range(steps):
                 x = parts[i % len(parts)].genotype
-                driven = x @ first
-                x.mT @ (driven if kind in ("additive", "minibatch") else network(driven))
+                driven = (first @ x.mT).mT
+                (driven if kind in ("additive", "minibatch") else network(driven)).mT @ x
                 torch.randn(restarts, dim)
                 torch._fused_adam_(
                     [state.parameters], [slope], [state.mean], [state.square], [], [state.taken],

@@ -67,13 +67,13 @@ def floor(path: Path, traits: int, steps: int) -> float:
     blocks = open_blocks(path)
     size = min(BATCH, blocks.individuals)
     scales = moments(blocks, torch.zeros(blocks.individuals, traits), size)
-    weights = torch.randn(blocks.loci, 2 * traits)
+    weights = torch.randn(2 * traits, blocks.loci)
     count = blocks.individuals // size
 
     def products() -> None:
         for i in range(steps):
             x = standard(blocks.read(i % count * size, (i % count + 1) * size), scales)
-            x.mT @ (x @ weights)
+            (weights @ x.mT) @ x
 
     return cpu(products) / steps
 

@@ -135,6 +135,13 @@ class FlatModel:
                 log_det = log_det + total(change, flat)
         return values, log_det
 
+    def expected(self, flat: Tensor, data: Data) -> Tensor:
+        """Expected traits `(S, N, T)` of flat vectors `(S, P)`, in standard units."""
+        with torch.no_grad(), unvalidated():
+            weights, _ = compose(self.formalization, self.unpack(flat)[0], data.shape)
+            traits = self.formalization.develop(weights, data.genotype, data.environment)
+        return traits.expand(len(flat), *data.observed.shape)
+
     def log_joint(self, flat: Tensor, data: Data, scale: float = 1.0) -> Tensor:
         """`log p(phenotype, sites) + log |d sites / d flat|`, shape `(...)`, in nats.
 

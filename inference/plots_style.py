@@ -77,6 +77,14 @@ def band(
     ax.fill_between(np.asarray(x), low, high, color=colour, alpha=0.25, lw=0)
 
 
+def spread(ax: "Axes", curves: ArrayLike, colour: str, label: str, style: str = "-") -> None:
+    """Mean and standard deviation of curves `(S, X)` over 0, 1, ..."""
+    values = np.asarray(curves)
+    mean, sd = values.mean(0), values.std(0, ddof=min(1, len(values) - 1))
+    ax.plot(mean, style, color=colour, lw=1.4, label=label)
+    ax.fill_between(range(len(mean)), mean - sd, mean + sd, color=colour, alpha=0.2, lw=0)
+
+
 def ink(colours: Sequence[Any]) -> list[str]:
     """Black or white, whichever can be read on each colour."""
     from matplotlib.colors import to_rgb

@@ -17,7 +17,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from genomic_code.inference.fit import Settings
-from genomic_code.inference.flat import FlatModel, compose, unvalidated
+from genomic_code.inference.flat import FlatModel, unvalidated
 from genomic_code.inference.guides import choose_guide
 from genomic_code.inference.optimise import optimise
 from genomic_code.inference.starts import starts
@@ -105,11 +105,7 @@ def simulation_based_calibration(
     ranks: dict[str, list[float]] = {name: [] for name in functionals}
     for fold, truth, parameters in zip(folds, truths, optimum.parameters, strict=True):
         noise = torch.randn(400, flat.dim, generator=generator)
-        with torch.no_grad(), unvalidated():
-            sites = flat.unpack(guide.sample(parameters, noise))[0]
-            weights, _ = compose(model, sites, blank.shape)
-            expected = model.develop(weights, fold.genotype, fold.environment)
-        expected = expected.expand(len(noise), *truth.shape)
+        expected = flat.expected(guide.sample(parameters, noise), fold)
         for name, functional in functionals.items():
             low = (functional(expected) < functional(truth[None])).double().mean()
             ranks[name].append(float(low))

@@ -13,13 +13,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from arviz_stats.base.array import array_stats
-from torch import Tensor
 
 from genomic_code.inference.datatree import log_densities
 from genomic_code.inference.fit import Settings, fit_folds
-from genomic_code.inference.flat import compose, unvalidated
 from genomic_code.inference.guides import LARGEST
 from genomic_code.inference.hamiltonian import refine
 from genomic_code.inference.optimise import DivergenceError
@@ -295,17 +292,9 @@ def climb(
     return fits
 
 
-def expected_traits(fit: Fit, flat: Tensor) -> Tensor:
-    """Expected traits `(S, N, T)` of flat draws, in standard units, for the fit's individuals."""
-    with torch.no_grad(), unvalidated():
-        weights, _ = compose(fit.formalization, fit.flat.unpack(flat)[0], fit.data.shape)
-        expected = fit.formalization.develop(weights, fit.data.genotype, fit.data.environment)
-    return expected.expand(len(flat), *fit.data.observed.shape)
-
-
 def rung(fit: Fit, functionals: Mapping[str, Functional], seed: int) -> dict[str, float]:
     """ELBO of one guide, and what it says of the functionals."""
-    expected = expected_traits(fit, fit.flat_draws(200, seed))
+    expected = fit.flat.expected(fit.flat_draws(200, seed), fit.data)
     row = {"elbo": fit.elbo, "error": fit.elbo_error}
     for name, functional in functionals.items():
         values = functional(expected).double()
@@ -318,8 +307,8 @@ def against_chains(
 ) -> tuple[pd.DataFrame, float]:
     """Functionals by the guide and by Hamiltonian chains, and the drift of the chains."""
     chains = refine(fit, 100, seed, trajectories=80, progress=progress)
-    ours = expected_traits(fit, fit.flat_draws(400, seed))
-    theirs = expected_traits(fit, chains.flat)
+    ours = fit.flat.expected(fit.flat_draws(400, seed), fit.data)
+    theirs = fit.flat.expected(chains.flat, fit.data)
     rows = {}
     for name, functional in functionals.items():
         a, b = functional(ours).double(), functional(theirs).double()

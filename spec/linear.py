@@ -11,6 +11,7 @@ def project(genotype: Tensor, weights: Tensor) -> Tensor:
 
     Draws and restarts share one genotype matrix. einsum folds every batch dimension along which
     the genotype is absent or of size 1 into the columns of one wide product; matmul would copy
-    the genotype for each.
+    the genotype for each. The few columns are the rows of the left factor, as the products of BLAS
+    with a few columns on the right, forward and backward, take four times as long.
     """
-    return torch.einsum("...nl,...lm->...nm", genotype, weights)
+    return torch.einsum("...lm,...nl->...mn", weights, genotype).mT

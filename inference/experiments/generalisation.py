@@ -127,7 +127,7 @@ class Generalisation:
 
         The dotted line is half-way. Organisms whose effects evolve are drawn in full.
         """
-        from genomic_code.inference.plots_style import CYCLE, GREY, axes_for, legend, titled
+        from genomic_code.inference.plots_style import CYCLE, GREY, axes_for, legend, spread, titled
 
         own = ax is None
         if ax is None:
@@ -136,12 +136,8 @@ class Generalisation:
         for (organism, arm), runs in self.responses.items():
             panel, colour = ax[ARMS.index(arm)], CYCLE[names.index(organism) % len(CYCLE)]
             curves = np.stack([run.distance.mean(1) for run in runs])
-            mean, spread = curves.mean(0), curves.std(0, ddof=min(1, len(runs) - 1))
             style = "--" if organism in ("blueprint", "polygenic", CONTROL) else "-"
-            panel.plot(mean, style, label=organism, color=colour, lw=1.4)
-            panel.fill_between(
-                range(len(mean)), mean - spread, mean + spread, color=colour, alpha=0.15, lw=0
-            )
+            spread(panel, curves, colour, organism, style)
         for panel, arm in zip(ax, ARMS, strict=True):
             panel.axhline(0.25, ls=":", lw=1, color=GREY)
             panel.set(xlabel="generation", xlim=(0, None), ylim=(0, None))

@@ -82,12 +82,12 @@ class Memory:
             ORANGE,
             axes_for,
             legend,
+            spread,
             titled,
         )
 
         if ax is None:
             ax = list(axes_for(None, 2.8, 7.0, ncols=2))
-        free = min(1, len(self.half_times) - 1)
         arrivals = range(self.half_times.shape[1])
         period = len(self.lineages[0]) // len(arrivals)
         for row in self.half_times:
@@ -101,11 +101,7 @@ class Memory:
         titled(ax[0], "alternating lineages and their mean")
         for colour, (name, runs) in zip((BLUE, ORANGE), self.responses.items(), strict=True):
             curves = np.stack([run.distance.mean(1) for run in runs])
-            mean, spread = curves.mean(0), curves.std(0, ddof=free)
-            ax[1].plot(mean, color=colour, lw=1.4, label=name)
-            ax[1].fill_between(
-                range(len(mean)), mean - spread, mean + spread, color=colour, alpha=0.2, lw=0
-            )
+            spread(ax[1], curves, colour, name)
         ax[1].axhline(0.25, ls=":", lw=1, color=GREY)
         ax[1].set(xlabel="generation", xlim=(0, None), ylim=(0, None))
         ax[1].set_ylabel("squared distance to target (start = 1)")
