@@ -6,18 +6,17 @@ be sorted in the file by what they have in common: a block should resemble the w
 
 Hoffman et al. 2013, jmlr.org/papers/v14/hoffman13a.html.
 
-Cost, by `benchmarks/scale.py` on one core of a busy machine, 20 traits: 0.10 s a step of 1,024
-individuals and 10,000 loci, 1.4 times reading and matrix products alone; an epoch grows as
-N^(0.94 +- 0.02) from 1,000 to 100,000 individuals and tenfold from 1,000 to 10,000 loci (below,
-what a step costs besides loci shows). 100,000 x 10,000 takes 10 to 13 s an epoch and 1.1 GiB at
-its peak. On paper, by these slopes, 500,000 x 1,000,000 is 500 times that: 1.5 to 2 hours of one
-core an epoch, so 15 to 20 core-hours for ten epochs of one fit. Genotypes are 125 GB on disk; in
-memory a block of 256 individuals is 1 GB, and 20 million weights with their gradient, Adam's two
-averages and two draws some 3 GB. A .bed file lies locus by locus, so that a block of few
-individuals reads every page: keep it in the page cache of the machine (128 GB), or convert it to
-.npy or zarr rows. One fit runs on one machine; `compare` does not stream yet; nine formalizations
-x 5 folds x 3 seeds would be 135 such fits, one a worker of a cluster, about 2,500 core-hours. No
-fit of that size has been made.
+Cost, by `benchmarks/scale.py` on one core, 20 traits: 0.08 s a step of 1,024 individuals and 10,000
+loci, 1.2 times reading and matrix products alone; an epoch grows as N^(1.06 +- 0.02) from 1,000 to
+100,000 individuals and tenfold from 1,000 to 10,000 loci (below, what a step costs besides loci
+shows). 100,000 x 10,000 takes 8 s an epoch and 1.2 GiB at its peak. On paper, by these slopes,
+500,000 x 1,000,000 is 500 times that: 1.1 hours of one core an epoch, so 11 core-hours for ten
+epochs of one fit. Genotypes are 125 GB on disk; in memory a block of 256 individuals is 1 GB, and
+20 million weights with their gradient, Adam's two averages and two draws some 3 GB. A .bed file
+lies locus by locus, so that a block of few individuals reads every page: keep it in the page cache
+of the machine (128 GB), or convert it to .npy or zarr rows. One fit runs on one machine; `compare`
+does not stream yet; nine formalizations x 5 folds x 3 seeds would be 135 such fits, one a worker of
+a cluster, about 1,500 core-hours. No fit of that size has been made.
 """
 
 import math
