@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fit_group", "load", "load_fit", "netcdf_path", "save_fit"]
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the layout of the group `fit`; raised when an older reader would misread it."""
 COHORT = "cohort.nc"
 """Where the cohort of fits without one is found, beside them."""
@@ -163,7 +163,7 @@ def build_fit(
             f"{sorted(tree.children)}; Fit.save writes one"
         )
     stored = tree["fit"].to_dataset()
-    check_version(stored.attrs.get("archive_schema"), SCHEMA, file)
+    check_version(stored.attrs.get("archive_schema"), SCHEMA, file, oldest=2)
     if cohort is None:
         inside = "cohort" in tree
         cohort = (

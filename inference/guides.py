@@ -96,7 +96,7 @@ class TraitBlocks(LocationScale):
 
     In the basis in which training individuals are uncorrelated, this is the exact posterior of
     additive effects given their covariance between traits, where no cell is missing. A block is
-    mixed by I + A, with the A strictly lower triangular matrices `(r, T, T)` of r loci.
+    mixed by I + A / sqrt(T), with the A strictly lower triangular matrices `(r, T, T)` of r loci.
     """
 
     name: ClassVar[str] = "traitblocks"
@@ -113,8 +113,12 @@ class TraitBlocks(LocationScale):
         return location.new_zeros(*location.shape[:-1], self.loci * self.traits**2)
 
     def matrices(self, mixing: Tensor) -> Tensor:
-        """The matrices A `(..., r, T, T)`."""
-        return folded(mixing, self.loci, self.traits, self.traits).tril(-1)
+        """The matrices A / sqrt(T) `(..., r, T, T)`.
+
+        Without the root a step of the optimiser moves T entries at once and overshoots.
+        """
+        lower = folded(mixing, self.loci, self.traits, self.traits).tril(-1)
+        return lower / math.sqrt(self.traits)
 
     def block(self, flat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """A flat vector before, in and after the effects, the latter `(..., r, T)`."""
@@ -124,7 +128,7 @@ class TraitBlocks(LocationScale):
         return flat[..., : self.first], effects.reshape(shape), flat[..., last:]
 
     def mix(self, mixing: Tensor, noise: Tensor) -> Tensor:
-        """The effects of each locus mixed by I + A."""
+        """The effects of each locus mixed by I + A / sqrt(T)."""
         before, effects, after = self.block(noise)
         mixed = effects + (self.matrices(mixing) @ effects[..., None])[..., 0]
         return torch.cat([before, mixed.flatten(-2), after], -1)
@@ -177,7 +181,7 @@ class LowRank(LocationScale):
 
 @dataclass(frozen=True)
 class FullRank(LocationScale):
-    """One joint normal, mixed by I + A with A strictly lower triangular: for small models only."""
+    """One joint normal, mixed by I + A / sqrt(P), A strictly lower triangular: for small models."""
 
     name: ClassVar[str] = "fullrank"
 
@@ -196,13 +200,16 @@ class FullRank(LocationScale):
         return location.new_zeros(*location.shape[:-1], self.dim**2)
 
     def mix(self, mixing: Tensor, noise: Tensor) -> Tensor:
-        """`(I + A) e`."""
-        lower = folded(mixing, self.dim, self.dim).tril(-1)
-        return noise + (lower @ noise[..., None])[..., 0]
+        """`(I + A / sqrt(P)) e`."""
+        return noise + (self.matrix(mixing) @ noise[..., None])[..., 0]
 
     def unmix(self, mixing: Tensor, scaled: Tensor) -> tuple[Tensor, Tensor | None]:
         """The inverse of `mix`; determinant 1."""
-        return solve_unit(folded(mixing, self.dim, self.dim).tril(-1), scaled), None
+        return solve_unit(self.matrix(mixing), scaled), None
+
+    def matrix(self, mixing: Tensor) -> Tensor:
+        """`A / sqrt(P)` `(..., P, P)`."""
+        return folded(mixing, self.dim, self.dim).tril(-1) / math.sqrt(self.dim)
 
 
 def folded(values: Tensor, *sizes: int) -> Tensor:

@@ -23,7 +23,7 @@ from genomic_code.spec.protocols import Formalization
 
 __all__ = ["SCHEMA", "Parcel", "call_digest", "pack", "unpack"]
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the layout."""
 FIT = (
     "training", "parameters", "elbo", "elbo_error", "restart_elbos", "history", "converged", "seed",

@@ -84,17 +84,22 @@ def reading(path: Path, format: str) -> Iterator[None]:
         raise ValueError(f"{str(path)!r} could not be read as {format}: {reason}") from cause
 
 
-def check_version(version: object, known: int, path: Path) -> None:
-    """Refuse a file whose layout is newer than what this version reads.
+def check_version(version: object, known: int, path: Path, oldest: int = 1) -> None:
+    """Refuse a file whose layout is newer than what this version reads, or older.
 
     Raises:
         ValueError: It is, or its version is no number.
     """
     try:
-        newer = int(str(version)) > known
+        number = int(str(version))
     except ValueError:
         raise ValueError(f"{str(path)!r} states no layout version, got {version!r}") from None
-    if newer:
+    if number < oldest:
+        raise ValueError(
+            f"{str(path)!r} was written by an old version (layout {number}, this one reads "
+            f"{oldest} to {known}); make it again"
+        )
+    if number > known:
         raise ValueError(
             f"{str(path)!r} was written by a newer version (layout {version}, this one reads up "
             f"to {known}); upgrade genomic-code"

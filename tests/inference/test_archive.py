@@ -197,6 +197,10 @@ def changed(path: Path, change: Callable[[xr.DataTree], object]) -> Path:
             lambda tree: tree["fit"].attrs.update(archive_schema=99),
             "newer version.*layout 99.*upgra",
         ),
+        (
+            lambda tree: tree["fit"].attrs.update(archive_schema=1),
+            "old version.*layout 1.*make it again",
+        ),
         (lambda tree: tree["fit"].attrs.pop("archive_schema"), "states no layout version"),
         (lambda tree: tree["fit"].attrs.update(dtype="no_such"), "not be read as a saved fit"),
         (
