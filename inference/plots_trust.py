@@ -34,7 +34,7 @@ def plot_calibration(
     Args:
         pit: Predictive probabilities `(individual, trait)`, with the dimension `formalization` in
             front for several; NaN where missing.
-        formalizations: Which formalizations, by default all.
+        formalizations: Which formalizations, by default all that have any (baselines have none).
         ax: Axes to draw on; by default new ones.
         seed: Seed of the resampling.
 
@@ -47,7 +47,10 @@ def plot_calibration(
     tables: dict[str, NDArray[np.float64]] = {"": np.asarray(pit, float)}
     if isinstance(pit, xr.DataArray) and "formalization" in pit.dims:
         known = [str(name) for name in pit["formalization"].values]
-        chosen = known if formalizations is None else formalizations
+        some = pit.notnull().any([dim for dim in pit.dims if dim != "formalization"]).values
+        chosen = formalizations
+        if chosen is None:
+            chosen = [name for name, own in zip(known, some, strict=True) if own] or known
         lacking = [name for name in chosen if name not in known]
         if lacking:
             raise ValueError(f"formalizations must be among {', '.join(known)}, got {lacking[0]!r}")

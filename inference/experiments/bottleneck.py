@@ -35,8 +35,10 @@ class Compression:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Fidelity against bits; the number of genes is written beside each point."""
+        from genomic_code.inference.plots_style import titled
+
         ax = plot_rate_distortion(self.curve, ax)
-        ax.set_title("number of genes beside each point", fontsize="medium")
+        titled(ax, "number of genes beside each point")
         return ax
 
 

@@ -119,6 +119,16 @@ def test_every_figure_takes_axes_and_returns_them(name, style):
         assert own.xaxis.label.get_color() == ("white" if style == "dark_background" else "black")
 
 
+def test_calibration_leaves_out_baselines():
+    some = pit()
+    none = some.isel(formalization=[0]).assign_coords(formalization=["ridge"]) * np.nan
+    ax = plot_calibration(xr.concat([some, none], "formalization"))
+    shown = {text.get_text() for text in ax.get_legend().get_texts()}
+    assert shown == {"factor", "polygenic"}
+    with pytest.raises(ValueError, match="at least one observed cell"):
+        plot_calibration(none)
+
+
 def test_the_first_figure_may_turn_interaction_on(monkeypatch):
     """As it does in a notebook, which shows no later figure where it is off."""
     plain = plt.subplots
