@@ -163,7 +163,7 @@ def build_fit(
             f"{sorted(tree.children)}; Fit.save writes one"
         )
     stored = tree["fit"].to_dataset()
-    check_version(stored.attrs.get("archive_schema"), SCHEMA, file, oldest=2)
+    check_version(stored.attrs.get("archive_schema"), SCHEMA, file, oldest=SCHEMA)
     if cohort is None:
         inside = "cohort" in tree
         cohort = (

@@ -86,6 +86,10 @@ def save_comparison(comparison: Comparison, directory: Path) -> list[Path]:
             write(temporary)
         paths.append(directory / name)
 
+    def put_tree(name: str, tree: xr.Dataset | xr.DataTree) -> None:
+        write_tree(tree, directory / name)
+        paths.append(directory / name)
+
     put("comparison.csv", comparison.frame.to_csv)
     put(COHORT, comparison.cohort.to_netcdf)
     cells = comparison.cells.to_dataset(name="log_predictive")
@@ -93,8 +97,7 @@ def save_comparison(comparison: Comparison, directory: Path) -> list[Path]:
     if comparison.pit is not None:
         cells["pit"] = comparison.pit
     cells["fold"] = (("individual",), comparison.folds)
-    write_tree(cells, directory / "heldout.nc")
-    paths.append(directory / "heldout.nc")
+    put_tree("heldout.nc", cells)
     for name, fit in comparison.fits.items():
         tree = fit.to_datatree()
         try:
@@ -102,8 +105,7 @@ def save_comparison(comparison: Comparison, directory: Path) -> list[Path]:
                 tree[group] = xr.DataTree(dataset)
         except ValueError:
             pass  # a field that cannot be stored: the ArviZ groups are still of use
-        write_tree(tree, directory / f"{name}.nc")
-        paths.append(directory / f"{name}.nc")
+        put_tree(f"{name}.nc", tree)
     for name, plot in (
         ("differences.png", plot_differences),
         ("predictions.png", plot_predictions),

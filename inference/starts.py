@@ -53,7 +53,7 @@ def starts(flat: FlatModel, data: Data, restarts: int, generator: torch.Generato
                 value = effects / effects.square().mean().sqrt().clamp_min(1e-6)
             elif site.name == "encoder" and site.free_shape[0] == len(effects):
                 value = spectral(data.genotype, effects, site.free_shape[1], generator, r > 0)
-            elif site.real:
+            elif site.real and is_random(site):
                 spread = SPREAD_OUTPUT if "trait" in site.dims else SPREAD_HIDDEN
                 value = value + spread * torch.randn(site.free_shape, generator=generator)
             out[r, site.start : site.stop] = value.reshape(-1)
