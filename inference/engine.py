@@ -27,6 +27,8 @@ BACKENDS = ("traced", "inductor", "eager", "pyro")
 DECAY_MEAN, DECAY_SQUARE, EPSILON = 0.9, 0.99, 1e-8
 TOGETHER = 2**22
 """Numbers in the largest array of draws that are evaluated together."""
+STRIDE = 20.0
+"""Step of a location in its standard deviations, as a multiple of that of the log deviation."""
 FINAL_RATE = 0.02
 """Last step size as a share of the first, under the cosine schedule."""
 
@@ -40,6 +42,8 @@ class State(NamedTuple):
     """Adam's running mean of the gradient."""
     square: Tensor
     """Adam's running mean of the squared gradient."""
+    move: Tensor
+    """The last step."""
     taken: Tensor
     """Number of steps taken, a scalar."""
 
@@ -48,7 +52,8 @@ class State(NamedTuple):
         """A fresh optimiser at a copy of these parameters."""
         own = parameters.clone(memory_format=torch.contiguous_format)
         taken = torch.zeros((), device=own.device)
-        return cls(own, torch.zeros_like(own), torch.zeros_like(own), taken)
+        mean, square, move = (torch.zeros_like(own) for _ in range(3))
+        return cls(own, mean, square, move, taken)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -85,14 +90,24 @@ def make_step(flat: FlatModel, guide: Guide, scale: float = 1.0) -> Step:
     return step
 
 
-def advance(state: State, slope: Tensor, rate: float) -> None:
-    """One step of Adam (Kingma & Ba 2015, arXiv:1412.6980), in place."""
+def advance(state: State, slope: Tensor, rate: float, dim: int) -> None:
+    """One step of Adam (Kingma & Ba 2015, arXiv:1412.6980), in place.
+
+    The first `dim` parameters are locations, the next their log standard deviations. A location
+    moves by shares of its standard deviation, which is the metric of the natural gradient (Khan et
+    al. 2018, arXiv:1806.04854): weights that the data have settled take small steps, vague ones
+    large.
+    """
     state.taken.add_(1)
+    move = state.move.zero_()
     torch._fused_adam_(
-        [state.parameters], [slope.contiguous()], [state.mean], [state.square], [], [state.taken],
+        [move], [slope.contiguous()], [state.mean], [state.square], [], [state.taken],
         lr=rate, beta1=DECAY_MEAN, beta2=DECAY_SQUARE, weight_decay=0.0, eps=EPSILON,
         amsgrad=False, maximize=False,
     )  # fmt: skip
+    scale = state.parameters[..., dim : 2 * dim].exp()
+    move[..., :dim].mul_(scale).mul_(STRIDE)
+    state.parameters.add_(move)
 
 
 def capture(step: Step, example: tuple[Tensor, ...], backend: str = "traced") -> Step:
@@ -178,11 +193,14 @@ def run(
         with torch.no_grad():
             for i in range(steps):
                 now = FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * i / steps))
-                first.normal_(generator=generator)
+                if pairs or i % 2 == 0:
+                    first.normal_(generator=generator)
+                else:
+                    torch.neg(first, out=first)
                 if pairs:
                     torch.neg(first, out=second)
                 slope, elbo = step(state.parameters, noise)
-                advance(state, slope, rate * now)
+                advance(state, slope, rate * now, dim)
                 history[i] = elbo
                 if progress is not None:
                     progress.update()

@@ -66,7 +66,8 @@ def fit(
     )[0]  # fmt: skip
     if not fitted.converged:
         name, taken = fitted.formalization.name, len(fitted.history)
-        most = chosen.cycles * chosen.steps + chosen.screening * (len(fitted.restart_elbos) > 1)
+        least = chosen.least(len(fitted.restart_elbos))
+        most = least + (chosen.cycles - 1) * chosen.steps
         if taken < most:
             reason = f"interrupted after {taken} steps; this is the best so far, not converged: "
             reason += "fit again before you rest anything on it"
@@ -99,7 +100,7 @@ def fit_folds(
     """
     model = resolve(formalization)
     restarts, together = plan(model, cohort, settings, given)
-    total = settings.screening * (restarts > 1) + settings.steps
+    total = settings.least(restarts)
     parts = [training[i : i + together] for i in range(0, len(training), together)]
     fits: list[Fit] = []
     with tqdm(

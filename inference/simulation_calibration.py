@@ -99,8 +99,9 @@ def simulation_based_calibration(
     location = torch.stack([starts(flat, fold, restarts, generator) for fold in folds])
     data = Data(*(torch.stack(tensors).unsqueeze(1) for tensors in zip(*folds, strict=True)))
     guide = choose_guide(flat, chosen.guide)
-    total = chosen.screening * (restarts > 1) + chosen.steps
-    with tqdm(total=total, desc="simulations", disable=not progress, leave=False) as bar:
+    with tqdm(
+        total=chosen.least(restarts), desc="simulations", disable=not progress, leave=False
+    ) as bar:
         optimum = optimise(flat, guide, location, data, chosen, generator, bar)
     ranks: dict[str, list[float]] = {name: [] for name in functionals}
     for fold, truth, parameters in zip(folds, truths, optimum.parameters, strict=True):

@@ -179,7 +179,7 @@ def fit_stream(
             torch.neg(noise[0], out=noise[1])
             tables = [table[None, None] for table in data(next(order)) if table is not None]
             slope, elbo = step(state.parameters, noise, *tables)
-            advance(state, slope, rate * now)
+            advance(state, slope, rate * now, flat.dim)
             history[i] = elbo
             bar.update()
     seconds = (time.process_time() - began) / steps

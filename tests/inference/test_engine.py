@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from genomic_code.inference import DivergenceError, Settings, fit
-from genomic_code.inference.engine import State, advance, capture, make_step
+from genomic_code.inference.engine import STRIDE, State, advance, capture, make_step
 from genomic_code.inference.fallback import pyro_step
 from genomic_code.inference.flat import FlatModel
 from genomic_code.inference.graph import tidy
@@ -113,18 +113,22 @@ def test_tidy_keeps_values_and_drops_work() -> None:
     assert torch.equal(small(x), expected)
 
 
-def test_advance_is_adam() -> None:
+def test_advance_is_adam_with_locations_in_standard_deviations() -> None:
     torch.manual_seed(0)
-    start = torch.randn(2, 3, 4)
+    start = torch.randn(2, 3, 5)
     state = State.start(start)
     parameter = torch.nn.Parameter(start.clone())
     reference = torch.optim.Adam([parameter], lr=0.03, betas=(0.9, 0.99))
+    location = start[..., :2].clone()
     for _ in range(5):
-        slope = torch.randn(2, 3, 4)
-        advance(state, slope, 0.03)
+        scale, before = parameter.data[..., 2:4].exp(), parameter.data[..., :2].clone()
+        slope = torch.randn(2, 3, 5)
+        advance(state, slope, 0.03, 2)
         parameter.grad = slope
         reference.step()
-    torch.testing.assert_close(state.parameters, parameter.data)
+        location += STRIDE * scale * (parameter.data[..., :2] - before)
+    torch.testing.assert_close(state.parameters[..., :2], location)
+    torch.testing.assert_close(state.parameters[..., 2:], parameter.data[..., 2:])
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def test_fitted_polygenic_is_its_closed_form() -> None:
         assert abs(ours - float(expected)) < 1.0
 
 
-def test_many_traits_reach_the_evidence_in_one_cycle() -> None:
+def test_many_traits_reach_the_evidence_in_two_cycles() -> None:
     """Trait blocks have T^2 / 2 numbers a locus, which must not make the optimiser overshoot."""
     traits = 20
     cohort = simulate("polygenic", individuals=150, loci=60, traits=traits, environments=0, seed=0)
@@ -56,14 +56,13 @@ def test_many_traits_reach_the_evidence_in_one_cycle() -> None:
         "trait_correlation": torch.eye(traits),
         "noise_scale": torch.full((traits,), 0.65),
     }
-    with pytest.warns(UserWarning, match="cycles"):  # one cycle cannot tell that it was enough
-        found = fit("polygenic", cohort, given=given, cycles=1, progress=False)
+    found = fit("polygenic", cohort, given=given, cycles=2, progress=False, tolerance=1e-3)
     data = Scaler.fit(cohort).data(cohort)
     assert data.phenotype is not None
     x, y = data.genotype.double(), data.phenotype.double()
     covariance = 0.75**2 * x @ x.mT / x.shape[1] + 1 + 0.65**2 * torch.eye(len(x)).double()
     normal = torch.distributions.MultivariateNormal(torch.zeros(len(x)).double(), covariance)
-    assert found.elbo == pytest.approx(float(normal.log_prob(y.mT).sum()), abs=0.5)
+    assert found.elbo == pytest.approx(float(normal.log_prob(y.mT).sum()), abs=0.05)
 
 
 def test_posterior_is_that_of_weights() -> None:

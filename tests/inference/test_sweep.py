@@ -79,7 +79,7 @@ def test_other_commands_start_anew(
     phenotype[3, 0] += 1
     other = Cohort(cohort.genotype, phenotype, environment=cohort.environment)
     hyper = Null(StudentT())
-    rate = Settings(**{**vars(QUICK), "rate": 0.05})
+    rate = Settings(**{**vars(QUICK), "rate": 0.04})
     changes: list[dict[str, Any]] = [
         {}, {"seed": 1}, {"model": hyper}, {"cohort": other}, {"settings": rate}
     ]  # fmt: skip
