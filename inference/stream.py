@@ -122,7 +122,7 @@ def fit_stream(
     *,
     batch: int = 1024,
     steps: int = 1000,
-    rate: float = 0.03,
+    rate: float = 0.1,
     elbo_draws: int = 16,
     seed: int = 0,
     progress: bool = True,
@@ -137,7 +137,7 @@ def fit_stream(
         environment: `(N, C)` covariates.
         batch: Individuals in a block, a multiple of 4.
         steps: Number of steps, each of one block and an antithetic pair of draws.
-        rate: First step size; it falls to zero on a cosine.
+        rate: First step size, as in `Settings`; it falls to zero on a cosine.
         elbo_draws: Draws for the final ELBO, over all individuals.
         seed: Seed of starts, order of blocks and draws.
         progress: Whether to show a progress bar.
