@@ -105,9 +105,9 @@ def advance(state: State, slope: Tensor, rate: float, dim: int) -> None:
         lr=rate, beta1=DECAY_MEAN, beta2=DECAY_SQUARE, weight_decay=0.0, eps=EPSILON,
         amsgrad=False, maximize=False,
     )  # fmt: skip
-    scale = state.parameters[..., dim : 2 * dim].exp()
-    move[..., :dim].mul_(scale).mul_(STRIDE)
-    state.parameters.add_(move)
+    location, rest = state.parameters[..., :dim], state.parameters[..., dim:]
+    location.addcmul_(move[..., :dim], rest[..., :dim].exp(), value=STRIDE)
+    rest.add_(move[..., dim:])
 
 
 def capture(step: Step, example: tuple[Tensor, ...], backend: str = "traced") -> Step:
