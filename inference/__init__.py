@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from genomic_code.inference.evolve import evolve
     from genomic_code.inference.fit import DivergenceError, Settings, fit
     from genomic_code.inference.functionals.hansen_houle import hansen_houle
+    from genomic_code.inference.gaussian_process import GaussianProcess
     from genomic_code.inference.genome import AlleleGenome
     from genomic_code.inference.hotspots import Hotspots
     from genomic_code.inference.landscape import attractors, landscape
@@ -43,6 +44,7 @@ __all__ = [
     "DivergenceError",
     "Ensemble",
     "Fit",
+    "GaussianProcess",
     "Hotspots",
     "Lineage",
     "Niche",

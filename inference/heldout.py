@@ -5,11 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import xarray as xr
 from numpy.typing import NDArray
 
 from genomic_code.inference.posterior import Fit
+from genomic_code.spec.cohort import Cohort
 
-__all__ = ["HeldOut", "held_out"]
+__all__ = ["HeldOut", "check_folds", "held_out", "held_out_cells"]
 
 Array = NDArray[np.float64]
 
@@ -65,3 +67,33 @@ def held_out(fit: Fit, draws: int | None = None) -> HeldOut:
         fit.elbo,
         fit.converged,
     )
+
+
+def check_folds(cohort: Cohort, training: NDArray[np.bool_]) -> None:
+    """Refuse training rows that cannot be used."""
+    if training.ndim != 2 or training.shape[1] != len(cohort):
+        raise ValueError(f"training must have shape (folds, {len(cohort)}), got {training.shape}")
+    if training.sum(1).min() < 20:
+        raise ValueError(
+            f"training must hold at least 20 individuals in each fold, got {training.sum(1).min()}"
+        )
+    if (~training).sum(0).max() > 1:
+        raise ValueError("training must hold out every individual in at most one fold")
+
+
+def held_out_cells(
+    cohort: Cohort, training: NDArray[np.bool_], tables: dict[str, Array]
+) -> xr.Dataset:
+    """Tables `(F, N, T)` of F folds as one `(individual, trait)`: each row where it was held out.
+
+    NaN where no fold held a row out, and in `log_predictive` and `quantile` where the phenotype is
+    missing.
+    """
+    held, observed = ~training[..., None], ~np.isnan(cohort.phenotype.values)
+    dims = ("individual", "trait")
+    out = {}
+    for name, table in tables.items():
+        values = np.where(held, table, 0.0).sum(0)
+        present = held.any(0) & (observed | (name not in ("log_predictive", "quantile")))
+        out[name] = (dims, np.where(present, values, np.nan))
+    return xr.Dataset(out, {dim: cohort.labels(dim) for dim in dims})

@@ -19,6 +19,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
+from genomic_code.inference.heldout import held_out_cells
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.noise import Normal
 from genomic_code.spec.standardize import Scaler
@@ -201,17 +202,9 @@ class Chain:
             "log_predictive": density,
             "quantile": below,
         }
-        held_out = torch.from_numpy(~self.training)[..., None]
-        observed = ~np.isnan(self.cohort.phenotype.values)
-        dims = ("individual", "trait")
-        out = {}
-        for name, table in tables.items():
-            values = torch.where(held_out, table, 0.0).sum(0).numpy()
-            present = held_out.any(0).numpy()
-            if name in ("log_predictive", "quantile"):
-                present = present & observed
-            out[name] = (dims, np.where(present, values, np.nan))
-        return xr.Dataset(out, {dim: self.cohort.labels(dim) for dim in dims})
+        return held_out_cells(
+            self.cohort, self.training, {name: value.numpy() for name, value in tables.items()}
+        )
 
 
 def apart(size: Tensor, columns: Tensor, number: int) -> Tensor:

@@ -13,6 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
+from genomic_code.inference.heldout import check_folds
 from genomic_code.inference.hotspot_chain import Chain
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.validate import positive_fields
@@ -86,15 +87,3 @@ def prune(genotype: NDArray[np.floating], linkage: float) -> NDArray[np.intp]:
         if abs(float(standard[:, locus] @ standard[:, kept[-1]])) <= linkage and scale[locus] > 0:
             kept.append(locus)
     return np.array(kept)
-
-
-def check_folds(cohort: Cohort, training: NDArray[np.bool_]) -> None:
-    """Refuse training rows that cannot be used."""
-    if training.ndim != 2 or training.shape[1] != len(cohort):
-        raise ValueError(f"training must have shape (folds, {len(cohort)}), got {training.shape}")
-    if training.sum(1).min() < 20:
-        raise ValueError(
-            f"training must hold at least 20 individuals in each fold, got {training.sum(1).min()}"
-        )
-    if (~training).sum(0).max() > 1:
-        raise ValueError("training must hold out every individual in at most one fold")
