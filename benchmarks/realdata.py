@@ -115,7 +115,7 @@ def kinsler(seed: int) -> Iterator[Row]:
     process = best(PROCESSES, [float(table["log_predictive"].mean()) for table in tables])
     found = process.predict(cohort, training[None], progress=False)
     scores = [found[name].values[~training] for name in ("mean", "log_predictive", "quantile")]
-    yield row(f"Gaussian process, {process.latents}, {process.kernel}", *scores, started)
+    yield row("Gaussian process", *scores, started)
     started = time.process_time()
     chosen = best(CANDIDATES, [validated(model, own, five, seed) for model in CANDIDATES])
     ensemble = fit_ensemble(chosen, cohort, members=12, training=training, seed=seed)
@@ -133,7 +133,9 @@ def best(candidates: tuple[Candidate, ...], scores: list[float]) -> Candidate:
     """The candidate of the highest score; all are printed."""
     for candidate, score in zip(candidates, scores, strict=True):
         print(f"training mutants, five folds: {score:+.3f} nats a cell, {candidate}")
-    return candidates[int(np.argmax(scores))]
+    chosen = candidates[int(np.argmax(scores))]
+    print(f"chosen: {chosen}")
+    return chosen
 
 
 def validated(model: Formalization, cohort: Cohort, folds: NDArray[np.bool_], seed: int) -> float:

@@ -2,8 +2,8 @@
 
 The step draws from the guide and takes the gradient of the ELBO (sticking the landing, Roeder et
 al. 2017, arXiv:1703.09194, over antithetic pairs) for one flat parameter array of leading shape
-`(F, R)`: folds by restarts. Captured once, it is replayed without Python; Adam then changes the
-parameters in place, in one pass over memory.
+`(F, R)`: folds by restarts. Captured once, it is replayed without Python; Adam, with locations in
+units of their standard deviations, then changes the parameters in place.
 """
 
 import math
@@ -173,7 +173,7 @@ def run(
         state: Where to start; changed in place.
         steps: Number of steps.
         rate: First step size.
-        pairs: Antithetic pairs a step; 0 takes a single plain draw.
+        pairs: Antithetic pairs a step; 0 takes a single draw, antithetic to that of the step before.
         dim: Length P of the flat vector.
         generator: Source of the noise, on the device of the state.
         progress: Bar to advance.

@@ -77,8 +77,8 @@ def methods(comparison: Comparison, record: dict[str, Any]) -> str:
     names = ", ".join(record["formalizations"])
     tools = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     screened = (
-        f"{how['restarts']} restarts took {how['screening']} steps each, and the one with the best "
-        "ELBO on its training rows went on"
+        f"{how['restarts']} restarts took {how['screening']} steps each, the best three of them as "
+        "many again, and the one with the best ELBO on its training rows went on"
     )
     return (
         f"We compared {len(record['formalizations'])} formalizations of the genome ({names}) on "

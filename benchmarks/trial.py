@@ -1,0 +1,80 @@
+"""The hypothesis on trial: which formalization do real data support, and does another seed agree?
+
+    GENOMIC_CODE_DATA=mirror python benchmarks/trial.py --out trial.csv
+
+Protocol, fixed before fitting: Student-t noise, as real traits have outliers; five folds, of whole
+groups where the data set names them (genotypes, lineages), else of individuals; every seed draws
+the folds and the starts anew; the verdict is that of `compare`. One row is written for each data
+set and seed as soon as it is done, so that a run goes on where it was stopped. `margin` is how far
+the best is ahead of the next formalization, in nats of held-out density; `fits` says whether the
+winner passes the absolute checks (held-out coverage, signatures of genetic architecture).
+"""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import torch
+import typer
+
+from genomic_code.inference import compare
+from genomic_code.spec import datasets
+from genomic_code.spec.files import atomic
+from genomic_code.spec.formalizations import FORMALIZATIONS
+from genomic_code.spec.noise import StudentT
+
+SETS = "multitrait,kinsler2020,haber2016,mallard_mutation"
+RIVALS = "null,factor,blueprint,polygenic,generative"
+
+
+def trial(name: str, rivals: list[str], seed: int) -> dict[str, object]:
+    """The verdict on one data set under one seed."""
+    cohort = datasets.load(name)
+    models = [FORMALIZATIONS[rival](noise=StudentT()) for rival in rivals]
+    started = time.process_time()
+    result = compare(models, cohort, seed=seed, progress=False)
+    frame = result.frame.drop(index="ridge")
+    second = frame.iloc[1]
+    return {
+        "data": name,
+        "seed": seed,
+        "whole": "individuals" if cohort.groups is None else "groups",
+        "winner": result.winner,
+        "alone": result.decisive,
+        "best": frame.index[0],
+        "second": frame.index[1],
+        "margin": frame["elpd"].iloc[0] - second["elpd"],
+        "margin_se": second["dse"],
+        "fits": not result.absolute[result.winner].reasons,
+        "cover90": frame["cover90"][result.winner],
+        "r2": frame["r2"][result.winner],
+        "ridge_r2": result.frame["r2"]["ridge"],
+        "seconds": round(time.process_time() - started),
+        "verdict": result.verdict,
+    }
+
+
+def main(
+    names: Annotated[str, typer.Option("--data", help="Data sets, with commas.")] = SETS,
+    rivals: Annotated[str, typer.Option(help="Formalizations, with commas.")] = RIVALS,
+    seeds: Annotated[str, typer.Option(help="Seeds of folds and starts, with commas.")] = "0,1,2",
+    out: Annotated[Path, typer.Option(help="CSV of what is done.")] = Path("trial.csv"),
+) -> None:
+    """Print a line for each data set and seed, and the verdicts in words."""
+    torch.set_num_threads(1)
+    records = pd.read_csv(out) if out.exists() else pd.DataFrame(columns=["data", "seed"])
+    for name in names.split(","):
+        for seed in map(int, seeds.split(",")):
+            if ((records["data"] == name) & (records["seed"] == seed)).any():
+                continue
+            row = trial(name, rivals.split(","), seed)
+            print(f"{name}, seed {seed}: {row['verdict']}", flush=True)
+            records = pd.concat([records, pd.DataFrame([row])], ignore_index=True)
+            with atomic(out) as temporary:
+                records.to_csv(temporary, index=False)
+    print(records.drop(columns="verdict").to_string(index=False, float_format="%.3f"))
+
+
+if __name__ == "__main__":
+    typer.run(main)
