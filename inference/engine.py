@@ -173,7 +173,7 @@ def run(
         state: Where to start; changed in place.
         steps: Number of steps.
         rate: First step size.
-        pairs: Antithetic pairs a step; 0 takes a single draw, antithetic to that of the step before.
+        pairs: Antithetic pairs a step; 0 takes one draw, and its opposite in the step after.
         dim: Length P of the flat vector.
         generator: Source of the noise, on the device of the state.
         progress: Bar to advance.
