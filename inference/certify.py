@@ -27,7 +27,7 @@ from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.files import atomic
 from genomic_code.spec.protocols import Formalization
 from genomic_code.spec.simulate import simulate
-from genomic_code.spec.standardize import Scaler
+from genomic_code.spec.standardize import Scaler, phenotype_sd
 
 __all__ = ["Certificate", "certify", "confusion", "interval", "twin"]
 
@@ -323,8 +323,7 @@ def twin(
     phenotype = simulated.phenotype.values.astype(float)
     error = None
     if cohort.error is not None:
-        unit = np.nanstd(cohort.phenotype.values.astype(float), axis=0)
-        error = cohort.error.values[rows] / unit
+        error = cohort.error.values[rows] / phenotype_sd(cohort)
         phenotype = phenotype + error * generator.standard_normal(error.shape)
     phenotype[np.isnan(cohort.phenotype.values[rows])] = np.nan
     groups = None if cohort.groups is None else cohort.groups.values[rows]

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.protocols import Data
-from genomic_code.spec.standardize import Scaler
+from genomic_code.spec.standardize import Scaler, phenotype_sd
 
 __all__ = ["Normals", "gblup", "polygenic_posterior", "ridge_predictions"]
 
@@ -151,5 +151,5 @@ def ridge_predictions(
     variance = np.column_stack([each.variance for each in fitted])
     log_density = -0.5 * (np.log(2 * np.pi * variance) + (phenotype - mean) ** 2 / variance)
     centre, spread = (moment.double().numpy() for moment in scaler.phenotype)
-    unit = np.nanstd(cohort.phenotype.values.astype(float), axis=0)
-    return np.where(seen, log_density + np.log(unit / spread), np.nan), mean * spread + centre
+    density = log_density + np.log(phenotype_sd(cohort) / spread)
+    return np.where(seen, density, np.nan), mean * spread + centre

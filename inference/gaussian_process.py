@@ -30,7 +30,7 @@ from tqdm.auto import tqdm
 from genomic_code.inference.heldout import check_folds, held_out_cells
 from genomic_code.inference.optimise import DivergenceError
 from genomic_code.spec.cohort import Cohort
-from genomic_code.spec.standardize import Scaler
+from genomic_code.spec.standardize import Scaler, phenotype_sd
 from genomic_code.spec.validate import at_least_one, one_of
 
 __all__ = ["GaussianProcess"]
@@ -180,7 +180,7 @@ class GaussianProcess:
             place = (phenotype - mean.mT) / sd
             density = -0.5 * (place.square() + math.log(2 * math.pi)) - sd.log()
         centre, spread = (moment.double() for moment in scaler.phenotype)
-        unit = torch.from_numpy(np.nanstd(cohort.phenotype.values.astype(float), 0))
+        unit = torch.from_numpy(phenotype_sd(cohort))
         return {
             "mean": (mean.mT * spread + centre).numpy(),
             "predictive_sd": (sd * spread).numpy(),

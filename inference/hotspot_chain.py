@@ -22,7 +22,7 @@ from torch import Tensor
 from genomic_code.inference.heldout import held_out_cells
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.noise import Normal
-from genomic_code.spec.standardize import Scaler
+from genomic_code.spec.standardize import Scaler, phenotype_sd
 
 __all__ = ["Chain"]
 
@@ -193,7 +193,7 @@ class Chain:
         scale = torch.stack([scaler.phenotype[1] for scaler in self.scalers])[:, None].double()
         mean = self.total / self.kept
         spread = (self.square / self.kept - mean.square()).sqrt()
-        unit = torch.from_numpy(np.nanstd(self.cohort.phenotype.values.astype(float), 0))
+        unit = torch.from_numpy(phenotype_sd(self.cohort))
         density = self.density - math.log(self.kept) - scale.log() + unit.log()
         below = self.below / self.kept
         tables = {

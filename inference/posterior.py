@@ -19,7 +19,7 @@ from genomic_code.inference.guides import Guide
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.html import summary
 from genomic_code.spec.protocols import Data, Formalization, Shape, Weights
-from genomic_code.spec.standardize import Scaler, tensor
+from genomic_code.spec.standardize import Scaler, phenotype_sd, tensor
 
 __all__ = ["Draws", "Fit"]
 
@@ -220,7 +220,7 @@ class Fit:
         """
         values = density.numpy()
         if self.formalization.noise.standardised:
-            unit = np.nanstd(self.cohort.phenotype.values.astype(float), axis=0)
+            unit = phenotype_sd(self.cohort)
             values = values + np.log(unit) - self.scaler.phenotype[1].double().log().numpy()
         observed = ~np.isnan(phenotype)
         if not np.isfinite(values[observed]).all():

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from genomic_code.inference.posterior import Fit
+from genomic_code.spec.standardize import phenotype_sd
 
 __all__ = ["Score", "check_equal_data", "quick_look", "stacking_bootstrap", "stacking_weights"]
 
@@ -74,7 +75,7 @@ def quick_look(fit: Fit, draws: int | None = None) -> QuickLook:
         parts.append(np.where(observed, log_prob, 0.0).sum(-1))
     unit = np.zeros(observed.shape[1])
     if fit.formalization.noise.standardised:
-        unit = np.log(np.nanstd(fit.cohort.phenotype.values.astype(float), axis=0))
+        unit = np.log(phenotype_sd(fit.cohort))
         unit -= fit.scaler.phenotype[1].double().log().numpy()
     log_likelihood = np.concatenate(parts).T[fit.training]
     individuals, k = leave_one_out(log_likelihood)

@@ -32,7 +32,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from genomic_code.inference.blocks import Blocks, Moments, moments, open_blocks
-from genomic_code.inference.engine import FINAL_RATE, State, advance, capture, make_step
+from genomic_code.inference.engine import State, capture, make_step
+from genomic_code.inference.engine import run as take_steps
 from genomic_code.inference.flat import FlatModel, compose, unvalidated
 from genomic_code.inference.guides import MeanField
 from genomic_code.inference.optimise import DivergenceError
@@ -165,23 +166,21 @@ def fit_stream(
         x = standard(blocks.read(start, min(start + size, blocks.individuals)), scales)
         return Data(x, e[rows], y[rows], observed[rows], torch.zeros_like(y[rows]))
 
+    def tables(start: int) -> list[Tensor]:
+        return [table[None, None] for table in data(start) if table is not None]
+
     noise = torch.randn(2, 1, 1, flat.dim, generator=generator)
-    example = tuple(table[None, None] for table in data(0) if table is not None)
     scale = blocks.individuals / size
-    step = capture(make_step(flat, guide, scale), (state.parameters, noise, *example))
-    history = torch.empty(steps)
+    step = capture(make_step(flat, guide, scale), (state.parameters, noise, *tables(0)))
     order = epochs(blocks, size, generator)
+
+    def following(parameters: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """The step on the block that comes next."""
+        return step(parameters, noise, *tables(next(order)))
+
     began = time.process_time()
-    with torch.no_grad(), tqdm(total=steps, desc=model.name, disable=not progress) as bar:
-        for i in range(steps):
-            now = FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * i / steps))
-            noise[0].normal_(generator=generator)
-            torch.neg(noise[0], out=noise[1])
-            tables = [table[None, None] for table in data(next(order)) if table is not None]
-            slope, elbo = step(state.parameters, noise, *tables)
-            advance(state, slope, rate * now, flat.dim)
-            history[i] = elbo
-            bar.update()
+    with tqdm(total=steps, desc=model.name, disable=not progress) as bar:
+        history = take_steps(following, state, steps, rate, 1, flat.dim, generator, bar)[:, 0, 0]
     seconds = (time.process_time() - began) / steps
     total, error = whole_elbo(flat, state.parameters[0, 0], blocks, data, size, elbo_draws, seed)
     if not math.isfinite(total):

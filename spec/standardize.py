@@ -10,7 +10,7 @@ from torch import Tensor
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.protocols import Data, Noise
 
-__all__ = ["Scaler"]
+__all__ = ["Scaler", "phenotype_sd"]
 
 
 class Scaler(NamedTuple):
@@ -93,6 +93,15 @@ class Scaler(NamedTuple):
             (tensor(genotype) - self.genotype[0]) / self.genotype[1],
             (tensor(environment) - self.environment[0]) / self.environment[1],
         )
+
+
+def phenotype_sd(cohort: Cohort) -> NDArray[np.float64]:
+    """Standard deviation `(T,)` of each trait over the whole cohort, the unit of log densities.
+
+    Folds have units of their own; in this one their densities add up.
+    """
+    sd: NDArray[np.float64] = np.nanstd(cohort.phenotype.values.astype(float), axis=0)
+    return sd
 
 
 def covariates(cohort: Cohort) -> NDArray[np.float32]:
