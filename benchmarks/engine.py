@@ -10,6 +10,7 @@ the number the median over rounds. Models: additive (N = 1000, L = 500, T = 20),
 same, K = 8, H = 32), recurrent (N = 200, L = 40, K = 40, 20 steps of relaxation, T = 20).
 """
 
+import itertools
 import time
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -89,23 +90,19 @@ def ours(
     plain = make_step(flat, guide, len(parts))
     generator = torch.Generator().manual_seed(0)
     if len(blocks) == 1:
-        bound = capture(
+        whole = capture(
             lambda parameters, noise: plain(parameters, noise, *blocks[0]),
             (state.parameters, noise),
             backend,
         )
-        return lambda steps: run(bound, state, steps, RATE, pairs, flat.dim, generator)
+        return lambda steps: run(whole, state, steps, RATE, pairs, flat.dim, generator)
     step = capture(plain, (state.parameters, noise, *blocks[0]), backend)
+    order = itertools.cycle(blocks)
 
-    def block(steps: int) -> None:
-        for i in range(steps):
-            own = blocks[i % len(blocks)]
-            run(
-                lambda parameters, noise, own=own: step(parameters, noise, *own),  # type: ignore
-                state, 1, RATE, pairs, flat.dim, generator,
-            )  # fmt: skip
+    def bound(parameters: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        return step(parameters, noise, *next(order))
 
-    return block
+    return lambda steps: run(bound, state, steps, RATE, pairs, flat.dim, generator)
 
 
 def plain_pyro(model: Formalization, data: Data, objective: Any) -> Block:

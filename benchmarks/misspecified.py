@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import pandas as pd
 import typer
+from finished import Finished
 from numpy.typing import NDArray
 
 from genomic_code.spec import Cohort, simulate
-from genomic_code.spec.files import atomic
 
 Array = NDArray[np.float64]
 
@@ -100,13 +99,11 @@ def main(
     torch.set_num_threads(1)
     names = formalizations.split(",")
     sizes = {"individuals": individuals, "loci": loci, "traits": traits}
-    records = pd.read_csv(out) if out.exists() else pd.DataFrame()
-    keys = ["case", "truth", "seed"]
-    done = set(map(tuple, records[keys].to_numpy().tolist())) if len(records) else set()
+    records = Finished(out, ["case", "truth", "seed"])
     for seed in range(first_seed, first_seed + replicates):
         for truth in truths.split(","):
             for case in cases.split(","):
-                if (case, truth, seed) in done:
+                if (case, truth, seed) in records.done:
                     continue
                 started = time.process_time()
                 cohort = misspecified(case, truth, seed, sizes)
@@ -119,14 +116,13 @@ def main(
                     "cover50": winner["cover50"], "cover90": winner["cover90"],
                     "verdict": result.verdict, "seconds": round(time.process_time() - started),
                 }  # fmt: skip
-                records = pd.concat([records, pd.DataFrame([row])], ignore_index=True)
-                with atomic(out) as temporary:
-                    records.to_csv(temporary, index=False)
+                records.add(row)
                 print(f"{case} {truth} {seed} ({row['seconds']} s): {result.verdict}", flush=True)
     columns = ["right", "decisive", "none_fits", "cover50", "cover90"]
-    table = records.groupby(["case", "truth"])[columns].mean()
-    table["cohorts"] = records.groupby(["case", "truth"]).size()
-    table["winners"] = records.groupby(["case", "truth"])["winner"].agg(", ".join)
+    cells = records.rows.groupby(["case", "truth"])
+    table = cells[columns].mean()
+    table["cohorts"] = cells.size()
+    table["winners"] = cells["winner"].agg(", ".join)
     print(f"\n{table.to_string(float_format='{:.2f}'.format)}")
 
 

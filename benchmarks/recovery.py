@@ -15,9 +15,8 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 import typer
+from finished import Finished
 from joblib import Parallel, delayed
-
-from genomic_code.spec.files import atomic
 
 LINEAR = "null,factor,blueprint,polygenic,epistatic"
 DEFAULT = f"{LINEAR},program,generative,disentangled,attractor,conditional"
@@ -69,8 +68,9 @@ def report(records: pd.DataFrame, names: list[str]) -> None:
     }.items():
         low, high = interval(count, total)
         print(f"{what}: {count} of {total} ({count / total:.0%}, {low:.0%} to {high:.0%})")
-    grouped = records.groupby("truth")[["cover50", "cover90", "seconds"]]
-    table = grouped.mean().join(grouped["cover90"].agg(["std", "min", "max", "count"]))
+    grouped = records.groupby("truth")
+    table = grouped[["cover50", "cover90", "seconds"]].mean()
+    table = table.join(grouped["cover90"].agg(["std", "min", "max", "count"]))
     print(f"\nHeld-out coverage of the true formalization, CPU seconds a comparison:\n{table}")
 
 
@@ -91,24 +91,20 @@ def main(
     chosen = truths.split(",") if truths else [name for name in names if name != "null"]
     sizes = {"individuals": individuals, "loci": loci, "traits": traits,
              "heritability": heritability}  # fmt: skip
-    records = pd.read_csv(out) if out.exists() else pd.DataFrame()
-    keys = ["truth", "seed", "individuals"]
-    done = set(map(tuple, records[keys].to_numpy().tolist())) if len(records) else set()
+    records = Finished(out, ["truth", "seed", "individuals"])
     work = [
         (truth, first_seed + r)
         for r in range(replicates)
         for truth in chosen
-        if (truth, first_seed + r, individuals) not in done
+        if (truth, first_seed + r, individuals) not in records.done
     ]
     results = Parallel(n_jobs=jobs, return_as="generator")(
         delayed(verdict)(truth, names, seed, sizes) for truth, seed in work
     )
     for row in results:
-        records = pd.concat([records, pd.DataFrame([row])], ignore_index=True)
-        with atomic(out) as temporary:
-            records.to_csv(temporary, index=False)
+        records.add(row)
         print(f"{row['truth']} {row['seed']} ({row['seconds']} s): {row['verdict']}", flush=True)
-    report(records[records["individuals"] == individuals], names)
+    report(records.rows[records.rows["individuals"] == individuals], names)
 
 
 if __name__ == "__main__":

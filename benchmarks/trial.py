@@ -14,13 +14,13 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import pandas as pd
 import torch
 import typer
+from finished import Finished
 
 from genomic_code.inference import compare
+from genomic_code.inference.verdict import ahead
 from genomic_code.spec import datasets
-from genomic_code.spec.files import atomic
 from genomic_code.spec.formalizations import FORMALIZATIONS
 from genomic_code.spec.noise import StudentT
 
@@ -35,17 +35,20 @@ def trial(name: str, rivals: list[str], seed: int) -> dict[str, object]:
     started = time.process_time()
     result = compare(models, cohort, seed=seed, progress=False)
     frame = result.frame.drop(index="ridge")
-    second = frame.iloc[1]
+    best, second = frame.index[:2]
+    densities = result.cells.isel(individual=result.folds >= 0).sum("trait")
+    individuals = {name: densities.sel(formalization=name).values for name in (best, second)}
+    margin, error = ahead(individuals, best, second)
     return {
         "data": name,
         "seed": seed,
         "whole": "individuals" if cohort.groups is None else "groups",
         "winner": result.winner,
         "alone": result.decisive,
-        "best": frame.index[0],
-        "second": frame.index[1],
-        "margin": frame["elpd"].iloc[0] - second["elpd"],
-        "margin_se": second["dse"],
+        "best": best,
+        "second": second,
+        "margin": margin,
+        "margin_se": error,
         "fits": not result.absolute[result.winner].reasons,
         "cover90": frame["cover90"][result.winner],
         "r2": frame["r2"][result.winner],
@@ -63,17 +66,15 @@ def main(
 ) -> None:
     """Print a line for each data set and seed, and the verdicts in words."""
     torch.set_num_threads(1)
-    records = pd.read_csv(out) if out.exists() else pd.DataFrame(columns=["data", "seed"])
+    records = Finished(out, ["data", "seed"])
     for name in names.split(","):
         for seed in map(int, seeds.split(",")):
-            if ((records["data"] == name) & (records["seed"] == seed)).any():
+            if (name, seed) in records.done:
                 continue
             row = trial(name, rivals.split(","), seed)
             print(f"{name}, seed {seed}: {row['verdict']}", flush=True)
-            records = pd.concat([records, pd.DataFrame([row])], ignore_index=True)
-            with atomic(out) as temporary:
-                records.to_csv(temporary, index=False)
-    print(records.drop(columns="verdict").to_string(index=False, float_format="%.3f"))
+            records.add(row)
+    print(records.rows.drop(columns="verdict").to_string(index=False, float_format="%.3f"))
 
 
 if __name__ == "__main__":
