@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from genomic_code.inference.hotspots import Hotspots
     from genomic_code.inference.landscape import attractors, landscape
     from genomic_code.inference.lineage import Lineage
+    from genomic_code.inference.network import NetworkEnsemble
     from genomic_code.inference.niche import Niche
     from genomic_code.inference.plane import active_plane
     from genomic_code.inference.plots import plot_differences, plot_elbo, plot_predictions
@@ -47,6 +48,7 @@ __all__ = [
     "GaussianProcess",
     "Hotspots",
     "Lineage",
+    "NetworkEnsemble",
     "Niche",
     "Schedule",
     "Settings",

@@ -32,6 +32,7 @@ from genomic_code.inference.functionals.mutations import allele_step
 from genomic_code.inference.functionals.summary import evolvability_of_map
 from genomic_code.inference.posterior import Fit
 from genomic_code.spec.cohort import Cohort
+from genomic_code.spec.model import observation
 
 __all__ = ["Calibration", "calibrate_evolvability", "simulate_from"]
 
@@ -145,7 +146,7 @@ def simulate_from(fit: Fit, seed: int) -> tuple[Cohort, Map]:
         torch.manual_seed(seed)
         weights, parameters = compose(fit.formalization, fit.sites(flat, seed), fit.shape)
         expected = fit.formalization.develop(weights, data.genotype, data.environment)
-        noise = fit.formalization.noise.distribution(expected, parameters, data)
+        noise = observation(fit.formalization, weights, parameters, expected, data)
         sampled = noise.sample()[0]
     centre, scale = fit.scaler.phenotype
     values = (sampled * scale + centre).double().numpy()

@@ -18,6 +18,7 @@ from genomic_code.inference.flat import FlatModel, compose, unvalidated
 from genomic_code.inference.guides import Guide
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.html import summary
+from genomic_code.spec.model import observation
 from genomic_code.spec.protocols import Data, Formalization, Shape, Weights
 from genomic_code.spec.standardize import Scaler, phenotype_sd, tensor
 
@@ -158,7 +159,7 @@ class Fit:
                 weights, parameters = compose(self.formalization, values, shape)
                 expected = self.formalization.develop(weights, data.genotype, data.environment)
                 expected = expected.expand(len(part), -1, -1)
-                noise = self.formalization.noise.distribution(expected, parameters, data)
+                noise = observation(self.formalization, weights, parameters, expected, data)
                 yield Draws(part, expected, noise)
 
     def predict(self, cohort: Cohort | None = None, draws: int = 200) -> xr.Dataset:

@@ -38,7 +38,7 @@ from genomic_code.inference.flat import FlatModel, compose, unvalidated
 from genomic_code.inference.guides import MeanField
 from genomic_code.inference.optimise import DivergenceError
 from genomic_code.spec.formalizations import resolve
-from genomic_code.spec.model import run
+from genomic_code.spec.model import noise_spread, run
 from genomic_code.spec.protocols import Data, Formalization, Noise, Shape, Weights
 
 __all__ = ["StreamFit", "fit_stream"]
@@ -67,6 +67,10 @@ class Whole:
     def develop(self, weights: Weights, genotype: Tensor, environment: Tensor) -> Tensor:
         """Expected traits `(..., B, T)`."""
         return self.formalization.develop(weights, genotype, environment)
+
+    def spread(self, weights: Weights, genotype: Tensor, environment: Tensor) -> Tensor | None:
+        """Factor `(..., B, T)` of the scale of the noise, if the formalization decodes one."""
+        return noise_spread(self.formalization, weights, genotype, environment)
 
     def __call__(self, data: Data) -> Tensor:
         """Run the Pyro model."""

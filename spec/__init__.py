@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Null,
         Polygenic,
         Program,
+        Regulatory,
         resolve,
     )
     from genomic_code.spec.noise import NOISES
@@ -52,6 +53,7 @@ __all__ = [
     "Null",
     "Polygenic",
     "Program",
+    "Regulatory",
     "Shape",
     "Wired",
     "card",

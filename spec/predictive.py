@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.formalizations import resolve
+from genomic_code.spec.model import observation
 from genomic_code.spec.protocols import Data, Formalization
 from genomic_code.spec.standardize import Scaler
 
@@ -143,8 +144,8 @@ def split(
     pair = []
     for values in (expected, developed.expand_as(expected)):
         between = noise.mean(values, parameters).double().var(-2, correction=0)
-        within = noise.distribution(values, parameters, data).variance.double().mean(-2)
-        pair.append(between / (between + within))
+        within = observation(formalization, weights, parameters, values, data)
+        pair.append(between / (between + within.variance.double().mean(-2)))
     return pair[0], pair[1]
 
 

@@ -101,7 +101,8 @@ class Formalization(Protocol):
     Optional, read where present: `starts(data, generator)`, pure, gives values of sites at which a
     restart begins; `positional = True` says that loci and traits have fixed places, and that no
     trait has a mean of its own (the weight `mean` is 0, without a site); `example_shape` gives
-    sizes that fit, where only certain ones do.
+    sizes that fit, where only certain ones do; `spread(weights, genotype, environment)`, pure,
+    gives a factor `(..., N, T)` of the scale of continuous noise.
     """
 
     name: ClassVar[str]

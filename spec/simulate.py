@@ -12,7 +12,8 @@ from torch import Tensor
 
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.formalizations import resolve
-from genomic_code.spec.protocols import Data, Formalization, Noise, Shape
+from genomic_code.spec.model import observation
+from genomic_code.spec.protocols import Data, Formalization, Shape, Weights
 from genomic_code.spec.standardize import moments, tensor
 from genomic_code.spec.tables import Table
 from genomic_code.spec.tables import table as as_table
@@ -101,8 +102,9 @@ def simulate(
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
         inputs = standard(x.to_numpy(np.float32)), standard(e)
-        genetic, scale, additive = draw_traits(hypothesis, inputs, traits, heritability)
-        phenotype = observe(hypothesis.noise, genetic, additive, inputs)
+        weights = hypothesis.weights(Shape(individuals, x.shape[1], e.shape[1], traits))
+        genetic, scale, additive = draw_traits(hypothesis, weights, inputs, heritability)
+        phenotype = observe(hypothesis, weights, genetic, additive, inputs)
     y: Array = phenotype.double().numpy() + known * generator.standard_normal(known.shape)
     y[generator.random(y.shape) < missing] = np.nan
     cohort = Cohort(
@@ -144,13 +146,12 @@ def standard(values: NDArray[np.float32]) -> Tensor:
 
 
 def draw_traits(
-    hypothesis: Formalization, inputs: tuple[Tensor, Tensor], traits: int, heritability: float
+    hypothesis: Formalization, drawn: Weights, inputs: tuple[Tensor, Tensor], heritability: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Genetic values `(N, T)`, their factors `(T)` and the additive environment `(N, T)`."""
     genotype, environment = inputs
-    shape = Shape(len(genotype), genotype.shape[-1], environment.shape[-1], traits)
-    weights = dict(hypothesis.weights(shape))
-    weights["mean"] = torch.zeros_like(weights["mean"])
+    traits = drawn["mean"].shape[-1]
+    weights = {**drawn, "mean": torch.zeros_like(drawn["mean"])}
     additive = torch.zeros(len(genotype), traits)
     if "environment_effect" in weights:
         additive = environment @ weights["environment_effect"]
@@ -169,9 +170,14 @@ def draw_traits(
 
 
 def observe(
-    noise: Noise, genetic: Tensor, additive: Tensor, inputs: tuple[Tensor, Tensor]
+    hypothesis: Formalization,
+    weights: Weights,
+    genetic: Tensor,
+    additive: Tensor,
+    inputs: tuple[Tensor, Tensor],
 ) -> Tensor:
     """Phenotype `(N, T)` from the noise model, without the known error."""
+    noise = hypothesis.noise
     seen = torch.ones_like(genetic, dtype=torch.bool)
     data = Data(*inputs, None, seen, torch.zeros_like(genetic))
     if not noise.standardised:
@@ -182,7 +188,8 @@ def observe(
             phenotype = torch.where(flat, drawn.sample().to(phenotype.dtype), phenotype)
         return phenotype
     parameters = noise.parameters(data.shape)
-    residual = noise.distribution(torch.zeros_like(genetic), parameters, data).sample()
+    nothing = torch.zeros_like(genetic)
+    residual = observation(hypothesis, weights, parameters, nothing, data).sample()
     residual = residual - residual.mean(0)
     scale = (1 - genetic.var(0, correction=0)).clamp(min=0).sqrt() / residual.std(0, correction=0)
     return genetic + additive + residual * scale

@@ -10,6 +10,7 @@ from torch import Tensor
 from genomic_code.inference.flat import compose, unvalidated
 from genomic_code.inference.posterior import Fit
 from genomic_code.spec.cohort import Cohort
+from genomic_code.spec.model import observation
 from genomic_code.spec.protocols import Data, Formalization, Weights
 from genomic_code.spec.standardize import Scaler
 
@@ -181,17 +182,26 @@ def fit_draws(
         sites = fit.sites(flat[start : start + step], seed + start)
         weights, parameters = compose(fit.formalization, sites, fit.shape)
         parts.append(weights)
-        noises.append(noise_variance(fit.formalization, parameters, data))
+        noises.append(noise_variance(fit.formalization, weights, parameters, data))
     noise = [variance for variance in noises if variance is not None]
     joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     return joined, torch.cat(noise) if noise else None
 
 
-def noise_variance(formalization: Formalization, parameters: Weights, data: Data) -> Tensor | None:
-    """Variance `(S, T)` of continuous noise, known error aside; None where there is a link."""
+def noise_variance(
+    formalization: Formalization, weights: Weights, parameters: Weights, data: Data
+) -> Tensor | None:
+    """Variance `(S, T)` of continuous noise, known error aside; None where there is a link.
+
+    The mean over individuals, where the genotype decides how widely they scatter.
+    """
     if not formalization.noise.standardised:
         return None
-    one = Data(data.genotype[:1], data.environment[:1], None, data.observed[:1], data.error[:1] * 0)
+    rows = None if hasattr(formalization, "spread") else 1
+    genotype, environment, observed = (
+        table[:rows] for table in (data.genotype, data.environment, data.observed)
+    )
+    some = Data(genotype, environment, None, observed, torch.zeros_like(data.error[:rows]))
     with unvalidated():
-        noise = formalization.noise.distribution(torch.zeros_like(one.error), parameters, one)
-    return noise.variance[..., 0, :]
+        noise = observation(formalization, weights, parameters, some.error, some)
+    return noise.variance.mean(-2)

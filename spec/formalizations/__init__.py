@@ -12,6 +12,7 @@ from genomic_code.spec.formalizations.generative import Generative
 from genomic_code.spec.formalizations.null import Null
 from genomic_code.spec.formalizations.polygenic import Polygenic
 from genomic_code.spec.formalizations.program import Program
+from genomic_code.spec.formalizations.regulatory import Regulatory
 from genomic_code.spec.protocols import Formalization
 from genomic_code.spec.validate import one_of
 
@@ -29,6 +30,7 @@ __all__ = [
     "Null",
     "Polygenic",
     "Program",
+    "Regulatory",
     "resolve",
 ]
 
@@ -45,6 +47,7 @@ FORMALIZATIONS: dict[str, type[Formalization]] = {
     "conditional": Conditional,
     "bottleneck": Bottleneck,
     "gene_circuit": GeneCircuit,
+    "regulatory": Regulatory,
 }
 """Every formalization by name, simplest first."""
 

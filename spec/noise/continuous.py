@@ -1,4 +1,8 @@
-"""Noise of continuous traits, which are standardised."""
+"""Noise of continuous traits, which are standardised.
+
+A formalization may decode from the genotype how widely traits scatter: `noise_spread`, a factor
+`(..., N, T)` of sigma.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -33,7 +37,7 @@ class Normal:
         self, expected: Tensor, parameters: Weights, data: Data
     ) -> dist.TorchDistribution:
         """Normal of batch shape `(..., N, T)`."""
-        return dist.Normal(expected, with_error(parameters["noise_scale"], data))
+        return dist.Normal(expected, with_error(parameters, data))
 
     def mean(self, expected: Tensor, parameters: Weights) -> Tensor:
         """The expected traits themselves."""
@@ -69,7 +73,7 @@ class StudentT:
         """Student-t of batch shape `(..., N, T)`."""
         freedom = parameters["noise_freedom"][..., None, :]
         noise: dist.TorchDistribution = dist.StudentT(
-            freedom, expected, with_error(parameters["noise_scale"], data)
+            freedom, expected, with_error(parameters, data)
         )
         return noise
 
@@ -86,6 +90,9 @@ def noise_scale(shape: Shape) -> Tensor:
     return sample("noise_scale", dist.LogNormal(-0.5, 0.5), {"trait": shape.traits})
 
 
-def with_error(scale: Tensor, data: Data) -> Tensor:
+def with_error(parameters: Weights, data: Data) -> Tensor:
     """Noise and known error together `(..., N, T)`."""
-    return (scale.square()[..., None, :] + data.error.square()).sqrt()
+    scale = parameters["noise_scale"][..., None, :]
+    if "noise_spread" in parameters:
+        scale = scale * parameters["noise_spread"]
+    return (scale.square() + data.error.square()).sqrt()
