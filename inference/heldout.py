@@ -69,13 +69,14 @@ def held_out(fit: Fit, draws: int | None = None) -> HeldOut:
     )
 
 
-def check_folds(cohort: Cohort, training: NDArray[np.bool_]) -> None:
-    """Refuse training rows that cannot be used."""
+def check_folds(cohort: Cohort, training: NDArray[np.bool_], least: int = 20) -> None:
+    """Refuse training rows that cannot be used, such as fewer than `least` of a fold."""
     if training.ndim != 2 or training.shape[1] != len(cohort):
         raise ValueError(f"training must have shape (folds, {len(cohort)}), got {training.shape}")
-    if training.sum(1).min() < 20:
+    fewest = int(training.sum(1).min())
+    if fewest < least:
         raise ValueError(
-            f"training must hold at least 20 individuals in each fold, got {training.sum(1).min()}"
+            f"training must hold at least {least} individuals in each fold, got {fewest}"
         )
     if (~training).sum(0).max() > 1:
         raise ValueError("training must hold out every individual in at most one fold")

@@ -80,15 +80,16 @@ class NetworkEnsemble:
             progress: Whether to show a progress bar.
 
         Returns:
-            `mean` and `predictive_sd` in units of the phenotype, `log_predictive` on the scale of
-            `Fit.log_predictive` and `quantile`, the predictive probability of a smaller value than
-            the observed one, each `(individual, trait)`; NaN where nothing is held out or observed.
+            `mean`, `sd` (of the expected trait, over members) and `predictive_sd` in units of the
+            phenotype, `log_predictive` on the scale of `Fit.log_predictive` and `quantile`, the
+            predictive probability of a smaller value than the observed one, each `(individual,
+            trait)`; NaN where nothing is held out or observed.
 
         Raises:
-            ValueError: A fold trains on fewer than 20 individuals, or folds overlap.
+            ValueError: A fold trains on fewer than 2 individuals, or folds overlap.
             DivergenceError: The density of a member is not finite.
         """
-        check_folds(cohort, training)
+        check_folds(cohort, training, 2)
         total = len(training) * self.steps
         with tqdm(total=total, desc="networks", disable=not progress, leave=False) as bar:
             each = [self.fold(cohort, rows, seed + i, bar) for i, rows in enumerate(training)]
@@ -112,7 +113,7 @@ class NetworkEnsemble:
         centre, spread = (moment.double() for moment in scaler.phenotype)
         unit = torch.from_numpy(phenotype_sd(cohort))
         out["mean"] = out["mean"] * spread + centre
-        out["predictive_sd"] = out["predictive_sd"] * spread
+        out["sd"], out["predictive_sd"] = out["sd"] * spread, out["predictive_sd"] * spread
         out["log_predictive"] = out["log_predictive"] + (unit / spread).log()
         return {name: values.numpy() for name, values in out.items()}
 
@@ -170,16 +171,17 @@ class NetworkEnsemble:
             density = noise.log_prob(data.phenotype).double()
             below = (noise.sample((DRAWS,)) < data.phenotype).double().mean((0, 1))
             each, variance = noise.mean.double(), noise.variance.double()
-        variance = variance.mean(0) + each.var(0, correction=0)
+        between = each.var(0, correction=0)
         return {
             "mean": each.mean(0),
-            "predictive_sd": variance.sqrt(),
+            "sd": between.sqrt(),
+            "predictive_sd": (variance.mean(0) + between).sqrt(),
             "log_predictive": density.logsumexp(0) - math.log(len(free)),
             "quantile": below,
         }
 
 
-NAMES = ("mean", "predictive_sd", "log_predictive", "quantile")
+NAMES = ("mean", "sd", "predictive_sd", "log_predictive", "quantile")
 
 
 def density_slope(flat: FlatModel, individuals: int) -> Step:

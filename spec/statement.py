@@ -106,22 +106,27 @@ def symbols(text: str, owner: object) -> dict[str, str]:
 
 
 def field_notes(owner: Any) -> list[tuple[str, str, str]]:
-    """Name, value and docstring of each field of a dataclass."""
+    """Name, value and docstring of each field of a dataclass, inherited ones included."""
     notes: dict[str, str] = {}
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(type(owner)))).body[0]
-    except (OSError, TypeError, SyntaxError):
-        tree = ast.ClassDef("", [], [], [], [])
-    lines = tree.body if isinstance(tree, ast.ClassDef) else []
-    for line, after in pairwise(lines):
-        if (
-            isinstance(line, ast.AnnAssign)
-            and isinstance(line.target, ast.Name)
-            and isinstance(after, ast.Expr)
-            and isinstance(after.value, ast.Constant)
-        ):
-            notes[line.target.id] = " ".join(str(after.value.value).split())
+    for kind in reversed(type(owner).__mro__):
+        notes |= attribute_notes(kind)
     return [
         (field.name, repr(getattr(owner, field.name)), notes.get(field.name, ""))
         for field in fields(owner)
     ]
+
+
+def attribute_notes(kind: type) -> dict[str, str]:
+    """Docstrings of the annotated attributes in a class's own source, where there is one."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
+    except (OSError, TypeError, SyntaxError):
+        return {}
+    return {
+        line.target.id: " ".join(str(after.value.value).split())
+        for line, after in pairwise(tree.body if isinstance(tree, ast.ClassDef) else [])
+        if isinstance(line, ast.AnnAssign)
+        and isinstance(line.target, ast.Name)
+        and isinstance(after, ast.Expr)
+        and isinstance(after.value, ast.Constant)
+    }

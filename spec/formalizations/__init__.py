@@ -11,6 +11,7 @@ from genomic_code.spec.formalizations.gene_circuit import GeneCircuit
 from genomic_code.spec.formalizations.generative import Generative
 from genomic_code.spec.formalizations.null import Null
 from genomic_code.spec.formalizations.polygenic import Polygenic
+from genomic_code.spec.formalizations.positional_information import PositionalInformation
 from genomic_code.spec.formalizations.program import Program
 from genomic_code.spec.formalizations.regulatory import Regulatory
 from genomic_code.spec.protocols import Formalization
@@ -29,6 +30,7 @@ __all__ = [
     "Generative",
     "Null",
     "Polygenic",
+    "PositionalInformation",
     "Program",
     "Regulatory",
     "resolve",
@@ -48,6 +50,7 @@ FORMALIZATIONS: dict[str, type[Formalization]] = {
     "bottleneck": Bottleneck,
     "gene_circuit": GeneCircuit,
     "regulatory": Regulatory,
+    "positional_information": PositionalInformation,
 }
 """Every formalization by name, simplest first."""
 

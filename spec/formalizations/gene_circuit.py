@@ -39,20 +39,17 @@ predicted as well without W.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
-import numpy as np
 import pyro.distributions as dist
 import torch
 from torch import Tensor
 
-from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.html import formalization_html
+from genomic_code.spec.line import Line
 from genomic_code.spec.maternal import (
-    FACTORS,
     INPUTS,
     gradients,
-    maternal_inputs,
     typical_gradients,
 )
 from genomic_code.spec.model import run
@@ -68,90 +65,28 @@ SATURATION = 1.25
 
 
 @dataclass(frozen=True)
-class GeneCircuit:
+class GeneCircuit(Line):
     """Zygotic genes on a line of nuclei, driven by maternal gradients."""
 
     name: ClassVar[str] = "gene_circuit"
     complexity: ClassVar[int] = 11
     rotatable: ClassVar[bool] = False
     _repr_html_ = formalization_html
-    positional: ClassVar[bool] = True
-    """Traits are levels at positions and loci certain factors: neither can be relabelled."""
-    example_shape: ClassVar[Shape] = Shape(individuals=8, loci=4, environments=2, traits=24)
-
-    genes: int = 4
-    """Number of observed zygotic genes, the first of them hunchback; at least 1. The traits are
-    each gene's levels in all nuclei, gene after gene."""
     hidden: int = 1
     """Number of zygotic genes H that are not observed; at least 0."""
     steps: int = 20
     """Number of time steps of the simulation; at least 1."""
-    span: tuple[float, float] = (0.1, 0.9)
-    """Ends of the line, in units of the embryo's length from the anterior; nuclei are centred in
-    equal parts of it."""
     prior: Mapping[str, Prior] = field(default_factory=dict)
     """Priors by name of the weights: `regulation`, `maternal_input`, `threshold`."""
     noise: Noise = Normal()
     """Measurement model."""
 
     def __post_init__(self) -> None:
-        at_least_one(self, "genes", "steps")
+        self.check_line()
+        at_least_one(self, "steps")
         known_priors(self.prior, "regulation", "maternal_input", "threshold")
         if isinstance(self.hidden, bool) or not isinstance(self.hidden, int) or self.hidden < 0:
             raise ValueError(f"hidden must be an integer of at least 0, got {self.hidden!r}")
-        if not (len(self.span) == 2 and 0 <= self.span[0] < self.span[1] <= 1):
-            raise ValueError(
-                f"span must be two positions between 0 and 1, the smaller first, got {self.span}"
-            )
-
-    @classmethod
-    def of(cls, cohort: Cohort, **hyperparameters: Any) -> Self:
-        """The formalization with the genes and the span of a cohort, which is checked.
-
-        Raises:
-            ValueError: The cohort has no common unit, its loci are not the maternal factors, or its
-                traits have no coordinates `gene` and `position` on one regular line of nuclei.
-        """
-        if cohort.unit != "common":
-            raise ValueError(f"cohort must have the unit 'common', got {cohort.unit!r}")
-        loci = cohort.labels("locus")
-        if loci != list(FACTORS[: len(loci)]):
-            raise ValueError(f"cohort must have the loci {FACTORS} in this order, got {loci}")
-        if not {"gene", "position"} <= set(cohort.dataset.coords):
-            raise ValueError("cohort must have the trait coordinates 'gene' and 'position'")
-        genes, position = (cohort.dataset[key].values for key in ("gene", "position"))
-        number = len(dict.fromkeys(genes.tolist()))
-        lines = position.reshape(number, -1) if len(position) % number == 0 else position[:, None]
-        half = (lines[0, -1] - lines[0, 0]) / max(lines.shape[1] - 1, 1) / 2
-        regular = np.linspace(lines[0, 0], lines[0, -1], lines.shape[1])
-        sorted_genes = np.repeat(list(dict.fromkeys(genes.tolist())), lines.shape[1])
-        if len(sorted_genes) != len(genes) or not (
-            (genes == sorted_genes).all() and np.allclose(lines, regular, atol=1e-6) and half > 0
-        ):
-            raise ValueError(
-                "cohort must list traits gene after gene, each at the same evenly spaced positions"
-            )
-        span = (float(lines[0, 0] - half), float(lines[0, -1] + half))
-        rounded = (round(span[0], 6), round(span[1], 6))
-        return cls(**{"genes": number, "span": rounded, **hyperparameters})
-
-    def nuclei(self, shape: Shape) -> int:
-        """Number of nuclei P.
-
-        Raises:
-            ValueError: The traits are no multiple of the genes, or the loci no maternal factors.
-        """
-        if shape.traits % self.genes:
-            raise ValueError(
-                f"gene_circuit needs traits that are a multiple of genes = {self.genes} "
-                f"(genes x nuclei), got {shape.traits}"
-            )
-        if not 3 <= shape.loci <= len(FACTORS):
-            raise ValueError(
-                f"gene_circuit needs a genotype of the columns {', '.join(FACTORS)}, the last of "
-                f"which may be absent where it does not vary; got {shape.loci} loci"
-            )
-        return shape.traits // self.genes
 
     def weights(self, shape: Shape) -> dict[str, Tensor]:
         """Circuit of A = genes + hidden genes, and the shapes of the maternal gradients.
@@ -182,15 +117,6 @@ class GeneCircuit:
             effect = sample("environment_effect", dist.Normal(0.0, 0.5), sizes)
             weights["environment_effect"] = effect
         return weights
-
-    def positions(self, nuclei: int) -> Tensor:
-        """Centres `(P)` of the nuclei, in units of the embryo's length."""
-        first, last = self.span
-        return first + (last - first) * (torch.arange(nuclei) + 0.5) / nuclei
-
-    def encode(self, weights: Weights, genotype: Tensor, nuclei: int) -> Tensor:
-        """Maternal inputs `(..., N, P, 4)` of mothers' doses `(..., N, 3 or 4)`."""
-        return maternal_inputs(weights, genotype, self.positions(nuclei))
 
     def express(self, weights: Weights, maternal: Tensor) -> Tensor:
         """Levels `(..., N, P, A)` at t = 1, relative to saturation, of inputs `(..., N, P, 4)`."""

@@ -4,6 +4,7 @@ A formalization may decode from the genotype how widely traits scatter: `noise_s
 `(..., N, T)` of sigma.
 """
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from genomic_code.spec.priors import sample
 from genomic_code.spec.protocols import Data, Shape, Weights
+from genomic_code.spec.validate import positive_fields
 
 __all__ = ["Normal", "StudentT"]
 
@@ -24,14 +26,28 @@ class Normal:
 
         Y_nt ~ Normal(eta_nt, sqrt(sigma_t^2 + error_nt^2)),   sigma_t ~ LogNormal(-0.5, 0.5)
 
+    With `shared` all sigma_t are one number: few individuals of many traits cannot tell them apart.
+
     Sites: sigma noise_scale
     """
 
     standardised: ClassVar[bool] = True
 
+    shared: bool = False
+    """Whether all traits have one scale."""
+    typical: float = math.exp(-0.5)
+    """Prior median of the scale, in the unit of the fit; positive."""
+
+    def __post_init__(self) -> None:
+        positive_fields(self, "typical")
+
     def parameters(self, shape: Shape) -> dict[str, Tensor]:
         """`noise_scale` `(..., T)`, standard deviation in trait sd."""
-        return {"noise_scale": noise_scale(shape)}
+        prior = dist.LogNormal(math.log(self.typical), 0.5)
+        if self.shared:
+            one = sample("noise_scale", prior, {})[..., None]
+            return {"noise_scale": one.expand(*one.shape[:-1], shape.traits)}
+        return {"noise_scale": sample("noise_scale", prior, {"trait": shape.traits})}
 
     def distribution(
         self, expected: Tensor, parameters: Weights, data: Data
@@ -65,7 +81,8 @@ class StudentT:
     def parameters(self, shape: Shape) -> dict[str, Tensor]:
         """`noise_scale` and `noise_freedom` (degrees of freedom), each `(..., T)`."""
         tail = sample("noise_tail", dist.Gamma(2.0, 0.1), {"trait": shape.traits})
-        return {"noise_scale": noise_scale(shape), "noise_freedom": 2 + tail}
+        scale = sample("noise_scale", dist.LogNormal(-0.5, 0.5), {"trait": shape.traits})
+        return {"noise_scale": scale, "noise_freedom": 2 + tail}
 
     def distribution(
         self, expected: Tensor, parameters: Weights, data: Data
@@ -83,11 +100,6 @@ class StudentT:
 
     def check(self, phenotype: NDArray[np.floating]) -> None:
         """Any number will do."""
-
-
-def noise_scale(shape: Shape) -> Tensor:
-    """Standard deviation `(..., T)` in trait sd."""
-    return sample("noise_scale", dist.LogNormal(-0.5, 0.5), {"trait": shape.traits})
 
 
 def with_error(parameters: Weights, data: Data) -> Tensor:

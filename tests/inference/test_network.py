@@ -75,6 +75,7 @@ def test_members_are_mixed() -> None:
     both = ensemble.score(flat, free, some, generator)
     one, two = (ensemble.score(flat, free[i : i + 1], some, generator) for i in (0, 1))
     torch.testing.assert_close(both["mean"], (one["mean"] + two["mean"]) / 2)
+    torch.testing.assert_close(both["sd"], (one["mean"] - two["mean"]).abs() / 2)
     second = sum(each["predictive_sd"] ** 2 + each["mean"] ** 2 for each in (one, two)) / 2
     torch.testing.assert_close(both["predictive_sd"] ** 2, second - both["mean"] ** 2)
     cells = some.phenotype.double().numpy()
@@ -106,8 +107,8 @@ def test_what_it_refuses() -> None:
         NetworkEnsemble(Generative(noise=Poisson()))
     with pytest.raises(ValueError, match="steps must be an integer of at least 1"):
         NetworkEnsemble(steps=0)
-    with pytest.raises(ValueError, match="at least 20 individuals"):
-        NetworkEnsemble(SMALL).predict(parity(30), folds(30, 20), progress=False)
+    with pytest.raises(ValueError, match="at least 2 individuals in each fold, got 1"):
+        NetworkEnsemble(SMALL).predict(parity(30), folds(30, 29), progress=False)
     wild = NetworkEnsemble(SMALL, rate=1e30, steps=30)
     with pytest.raises(DivergenceError, match="lower rate"):
         wild.predict(parity(60), folds(60, 20), progress=False)
