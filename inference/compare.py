@@ -245,11 +245,12 @@ def gather(
                 tables[key][fold.rows] = values
         fit = fits[name] = max(everyone, key=lambda each: each.elbo)
         stuck = sum(not fold.converged for fold in best.values()) + (not fit.converged)
-        warning = f"{stuck} fits not converged" if stuck else ""
+        warnings = [str(getattr(fit.formalization, "caution", ""))]
+        warnings.append(f"{stuck} fits not converged" if stuck else "")
         look = quick_look(fit)
         scores[name] = Score(
             **tables, elbo=fit.elbo, elbo_error=fit.elbo_error, loo=look.elpd,
-            share_k=look.share_k, warning=warning,
+            share_k=look.share_k, warning="; ".join(filter(None, warnings)),
         )  # fmt: skip
     return scores, fits, failed
 

@@ -64,6 +64,9 @@ def fit(
     fitted = fit_folds(
         formalization, cohort, everyone, chosen, seed, progress, given, keep=True
     )[0]  # fmt: skip
+    caution = getattr(fitted.formalization, "caution", None)
+    if caution is not None:
+        warnings.warn(f"{fitted.formalization.name}: {caution}", stacklevel=2)
     if not fitted.converged:
         name, taken = fitted.formalization.name, len(fitted.history)
         least = chosen.least(len(fitted.restart_elbos))

@@ -16,6 +16,9 @@ A / sqrt(H2) `latent_weight`, S / sqrt(K) `spread_latent` and S' `spread_environ
 as in `generative`. With the factor 1.5 layers neither fade nor grow: the latents have a second
 moment of 2 to 4 under the prior.
 
+A mean-field guide prunes the layers: fits by variational inference then say little more than
+`null`, whatever the truth. `inference.NetworkEnsemble` does not, and is how to predict with this.
+
 Sites: mu mean; D environment_effect; B encoder; c encoder_bias; W1 inner; c1 inner_bias; A
 latent_weight; W hidden_weight; b hidden_bias; Delta decoder; s trait_scale; S spread_latent; S'
 spread_environment
@@ -62,11 +65,12 @@ class Regulatory:
     name: ClassVar[str] = "regulatory"
     complexity: ClassVar[int] = 12
     rotatable: ClassVar[bool] = True
+    caution: ClassVar[str] = "a mean-field guide prunes its layers: see NetworkEnsemble"
     _repr_html_ = formalization_html
 
-    outer: int = 128
+    outer: int = 64
     """Number of units H1 of the layer that reads the genotype; at least 1."""
-    inner: int = 64
+    inner: int = 32
     """Number of units H2 of the layer that latents read; at least 1."""
     latents: int = 4
     """Number of latents K; at least 1."""

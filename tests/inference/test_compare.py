@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from genomic_code.inference import Settings, compare
+from genomic_code.inference import Settings, compare, fit
 from genomic_code.inference.compare import CANDIDATES, named, unfit
 from genomic_code.inference.folds import assign_folds
 from genomic_code.inference.scores import stacking_weights
 from genomic_code.inference.verdict import judge
-from genomic_code.spec import Cohort, Factor, Null, Polygenic, simulate
+from genomic_code.spec import Cohort, Factor, Null, Polygenic, Regulatory, simulate
 from genomic_code.spec.protocols import Weights
 
 QUICK = Settings(restarts=3, screening=60, steps=200, elbo_draws=50)
@@ -188,3 +188,14 @@ def test_stacking_finds_the_better_predictor() -> None:
     good, bad = density(rng, 0), density(rng, -3)
     assert stacking_weights(np.stack([good, bad]))[0] > 0.95
     assert stacking_weights(np.stack([good, good])) == pytest.approx([0.5, 0.5])
+
+
+def test_a_formalization_that_the_guide_prunes_says_so():
+    small = Settings(restarts=1, screening=5, steps=20, cycles=2, tolerance=100, elbo_draws=4)
+    few = simulate("factor", individuals=40, loci=4, traits=2, seed=0)
+    pruned = Regulatory(outer=4, inner=3, latents=1, hidden=2)
+    with pytest.warns(UserWarning, match=r"regulatory: a mean-field guide prunes"):
+        fit(pruned, few, settings=small, progress=False)
+    table = compare(["null", pruned], few, folds=2, settings=small, progress=False).table
+    assert "see NetworkEnsemble" in table.loc["regulatory", "warning"]
+    assert "NetworkEnsemble" not in table.loc["null", "warning"]
