@@ -196,6 +196,6 @@ def test_a_formalization_that_the_guide_prunes_says_so():
     pruned = Regulatory(outer=4, inner=3, latents=1, hidden=2)
     with pytest.warns(UserWarning, match=r"regulatory: a mean-field guide prunes"):
         fit(pruned, few, settings=small, progress=False)
-    table = compare(["null", pruned], few, folds=2, settings=small, progress=False).table
+    table = compare(["null", pruned], few, folds=2, settings=small, progress=False).frame
     assert "see NetworkEnsemble" in table.loc["regulatory", "warning"]
     assert "NetworkEnsemble" not in table.loc["null", "warning"]
