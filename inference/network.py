@@ -40,8 +40,8 @@ WARM = 0.1
 """Share of the steps over which the step size rises."""
 DRAWS = 400
 """Draws of the noise of each member, to rank an observed cell among."""
-ROWS = 2048
-"""Individuals predicted together."""
+TOGETHER = 2**24
+"""Numbers drawn together at most."""
 
 
 @dataclass(frozen=True)
@@ -90,24 +90,29 @@ class NetworkEnsemble:
             DivergenceError: The density of a member is not finite.
         """
         check_folds(cohort, training, 2)
+        generator = torch.Generator().manual_seed(seed)
         total = len(training) * self.steps
         with tqdm(total=total, desc="networks", disable=not progress, leave=False) as bar:
-            each = [self.fold(cohort, rows, seed + i, bar) for i, rows in enumerate(training)]
+            each = [self.fold(cohort, rows, generator, bar) for rows in training]
         return held_out_cells(
             cohort, training, {name: np.stack([part[name] for part in each]) for name in each[0]}
         )
 
     def fold(
-        self, cohort: Cohort, rows: NDArray[np.bool_], seed: int, bar: "tqdm[Any]"
+        self,
+        cohort: Cohort,
+        rows: NDArray[np.bool_],
+        generator: torch.Generator,
+        bar: "tqdm[Any]",
     ) -> dict[str, NDArray[np.float64]]:
         """Predictions `(N, T)` of the individuals outside the training rows `(N)`."""
-        generator = torch.Generator().manual_seed(seed)
         scaler = Scaler.fit(cohort, rows, self.formalization.noise)
         data = scaler.data(cohort)
         own = take(data, torch.from_numpy(np.flatnonzero(rows)))
         flat, free = self.maximise(own, generator, bar)
         out = {name: torch.full(data.error.shape, torch.nan).double() for name in NAMES}
-        for some in torch.from_numpy(np.flatnonzero(~rows)).split(ROWS):
+        few = max(1, TOGETHER // (DRAWS * self.members * data.shape.traits))
+        for some in torch.from_numpy(np.flatnonzero(~rows)).split(few):
             for name, values in self.score(flat, free, take(data, some), generator).items():
                 out[name][some] = values
         centre, spread = (moment.double() for moment in scaler.phenotype)
