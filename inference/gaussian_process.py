@@ -126,7 +126,7 @@ class GaussianProcess:
             ValueError: A fold trains on fewer than 20 individuals or too many, or folds overlap.
             DivergenceError: The optimum is not finite.
         """
-        check_folds(cohort, training)
+        training = check_folds(cohort, training)
         size = int(training.sum(1).max()) ** 2 * cohort.shape.traits
         if size > LARGEST:
             raise ValueError(

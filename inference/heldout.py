@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import xarray as xr
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from genomic_code.inference.posterior import Fit
 from genomic_code.spec.cohort import Cohort
@@ -69,17 +69,26 @@ def held_out(fit: Fit, draws: int | None = None) -> HeldOut:
     )
 
 
-def check_folds(cohort: Cohort, training: NDArray[np.bool_], least: int = 20) -> None:
-    """Refuse training rows that cannot be used, such as fewer than `least` of a fold."""
-    if training.ndim != 2 or training.shape[1] != len(cohort):
-        raise ValueError(f"training must have shape (folds, {len(cohort)}), got {training.shape}")
-    fewest = int(training.sum(1).min())
+def check_folds(cohort: Cohort, training: ArrayLike, least: int = 20) -> NDArray[np.bool_]:
+    """Training rows `(F, N)`, refused if a fold has fewer than `least` or folds overlap.
+
+    Raises:
+        ValueError: The rows cannot be used; the message says why.
+    """
+    rows = np.asarray(training)
+    if rows.ndim != 2 or rows.shape[1] != len(cohort) or rows.dtype != bool:
+        raise ValueError(
+            f"training must be booleans of shape (folds, {len(cohort)}), got {rows.dtype} of shape "
+            f"{rows.shape}; for one fold give rows[None]"
+        )
+    fewest = int(rows.sum(1).min(initial=len(cohort)))
     if fewest < least:
         raise ValueError(
             f"training must hold at least {least} individuals in each fold, got {fewest}"
         )
-    if (~training).sum(0).max() > 1:
+    if (~rows).sum(0).max() > 1:
         raise ValueError("training must hold out every individual in at most one fold")
+    return rows
 
 
 def held_out_cells(

@@ -62,7 +62,7 @@ class Hotspots:
         Raises:
             ValueError: A fold trains on fewer than 20 individuals, or folds overlap.
         """
-        check_folds(cohort, training)
+        training = check_folds(cohort, training)
         generator = torch.Generator().manual_seed(seed)
         kept = prune(cohort.genotype.values, self.linkage)
         chain = Chain(cohort, training, kept, self.classes, self.variances, generator)

@@ -27,7 +27,7 @@ from genomic_code.inference.optimise import DivergenceError
 from genomic_code.inference.starts import starts
 from genomic_code.inference.stream import Whole
 from genomic_code.spec.cohort import Cohort
-from genomic_code.spec.formalizations import Regulatory
+from genomic_code.spec.formalizations import Regulatory, resolve
 from genomic_code.spec.model import observation
 from genomic_code.spec.noise import StudentT
 from genomic_code.spec.protocols import Data, Formalization
@@ -48,8 +48,8 @@ TOGETHER = 2**24
 class NetworkEnsemble:
     """How to fit; call `predict` with a cohort and its folds."""
 
-    formalization: Formalization = field(default_factory=lambda: Regulatory(noise=StudentT()))
-    """Any formalization with continuous noise."""
+    formalization: str | Formalization = field(default_factory=lambda: Regulatory(noise=StudentT()))
+    """A registry name or an instance, with continuous noise."""
     members: int = 4
     """Number of starts, of which all are kept; at least 1."""
     steps: int = 4500
@@ -62,11 +62,17 @@ class NetworkEnsemble:
     def __post_init__(self) -> None:
         at_least_one(self, "members", "steps", "batch")
         positive_fields(self, "rate")
-        if not self.formalization.noise.standardised:
+        noise = self.hypothesis.noise
+        if not noise.standardised:
             raise ValueError(
                 "formalization must have noise of continuous traits, got "
-                f"{type(self.formalization.noise).__name__}; use fit instead"
+                f"{type(noise).__name__}; use fit instead"
             )
+
+    @property
+    def hypothesis(self) -> Formalization:
+        """The formalization itself."""
+        return resolve(self.formalization)
 
     def predict(
         self, cohort: Cohort, training: NDArray[np.bool_], *, seed: int = 0, progress: bool = True
@@ -89,7 +95,7 @@ class NetworkEnsemble:
             ValueError: A fold trains on fewer than 2 individuals, or folds overlap.
             DivergenceError: The density of a member is not finite.
         """
-        check_folds(cohort, training, 2)
+        training = check_folds(cohort, training, 2)
         generator = torch.Generator().manual_seed(seed)
         total = len(training) * self.steps
         with tqdm(total=total, desc="networks", disable=not progress, leave=False) as bar:
@@ -106,7 +112,7 @@ class NetworkEnsemble:
         bar: "tqdm[Any]",
     ) -> dict[str, NDArray[np.float64]]:
         """Predictions `(N, T)` of the individuals outside the training rows `(N)`."""
-        scaler = Scaler.fit(cohort, rows, self.formalization.noise)
+        scaler = Scaler.fit(cohort, rows, self.hypothesis.noise)
         data = scaler.data(cohort)
         own = take(data, torch.from_numpy(np.flatnonzero(rows)))
         flat, free = self.maximise(own, generator, bar)
@@ -132,10 +138,8 @@ class NetworkEnsemble:
         """
         individuals = data.shape.individuals
         size = min(self.batch, individuals)
-        flat = FlatModel(
-            Whole(self.formalization, individuals), data.shape._replace(individuals=size)
-        )
-        whole = FlatModel(self.formalization, data.shape)
+        flat = FlatModel(Whole(self.hypothesis, individuals), data.shape._replace(individuals=size))
+        whole = FlatModel(self.hypothesis, data.shape)
         free = starts(whole, data, self.members, generator)
         step = density_slope(flat, individuals)
         order = minibatches(individuals, size, generator)
@@ -157,7 +161,7 @@ class NetworkEnsemble:
         free = free.detach()
         if not (free.isfinite().all() and density.isfinite().all()):
             raise DivergenceError(
-                f"{self.formalization.name}: the density became {float(density.min())}; lower "
+                f"{self.hypothesis.name}: the density became {float(density.min())}; lower "
                 f"rate={self.rate} or check the cohort for outliers"
             )
         return flat, free

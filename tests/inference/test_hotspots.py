@@ -104,7 +104,7 @@ def test_refusals():
     cohort, training = cohort_and_folds()
     with pytest.raises(ValueError, match="leading must be 0 or at least 2, got 1"):
         Hotspots(leading=1)
-    with pytest.raises(ValueError, match=r"training must have shape \(folds, 200\)"):
+    with pytest.raises(ValueError, match=r"training must be booleans of shape \(folds, 200\)"):
         Hotspots().predict(cohort, training[:, :5])
     with pytest.raises(ValueError, match="at most one fold"):
         Hotspots().predict(cohort, training[[0, 0]])

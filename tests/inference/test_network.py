@@ -105,6 +105,11 @@ def test_held_out_phenotypes_are_not_seen() -> None:
 def test_what_it_refuses() -> None:
     with pytest.raises(ValueError, match="noise of continuous traits, got Poisson"):
         NetworkEnsemble(Generative(noise=Poisson()))
+    with pytest.raises(ValueError, match=r"formalization must be one of .* did you mean"):
+        NetworkEnsemble("generativ")
+    assert NetworkEnsemble("generative").hypothesis == Generative()
+    with pytest.raises(ValueError, match=r"for one fold give rows\[None\]"):
+        NetworkEnsemble(SMALL).predict(parity(30), folds(30, 10)[0], progress=False)
     with pytest.raises(ValueError, match="steps must be an integer of at least 1"):
         NetworkEnsemble(steps=0)
     with pytest.raises(ValueError, match="at least 2 individuals in each fold, got 1"):
