@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from genomic_code.inference.calibration import coverage
+from genomic_code.inference.compare import baseline
 from genomic_code.inference.comparison import r_squared
 from genomic_code.inference.ensemble import fit_ensemble
-from genomic_code.inference.exact import ridge_predictions
 from genomic_code.inference.fit import Settings, fit_folds
 from genomic_code.inference.folds import assign_folds
 from genomic_code.inference.gaussian_process import GaussianProcess
@@ -77,12 +77,10 @@ def bloom(seed: int) -> Iterator[Row]:
         time.process_time() - started,
     )
     started = time.process_time()
-    density, mean = np.full_like(observed, np.nan), np.full_like(observed, np.nan)
-    for rows in training:
-        cells, means = ridge_predictions(cohort, rows)
-        density[~rows], mean[~rows] = cells[~rows], means[~rows]
+    score = baseline(cohort, training)
     seconds = time.process_time() - started
-    yield Row("GBLUP", r_squared(observed, mean), float(np.nanmean(density)), np.nan, seconds)
+    density = float(np.nanmean(score.cells))
+    yield Row("GBLUP", r_squared(observed, score.means), density, np.nan, seconds)
 
 
 def kinsler(seed: int) -> Iterator[Row]:
@@ -90,7 +88,7 @@ def kinsler(seed: int) -> Iterator[Row]:
     cohort = datasets.load("kinsler2020")
     training = cohort.dataset["split"].values == "train"
     observed = cohort.phenotype.values[~training]
-    unit = float(np.log(cohort.phenotype.values.std(0)).mean())
+    unit = float(np.log(phenotype_sd(cohort)).mean())
 
     def row(method: str, mean: Array, density: Array, quantile: Array, started: float) -> Row:
         return Row(
@@ -118,8 +116,8 @@ def kinsler(seed: int) -> Iterator[Row]:
     quantile = np.mean([part.pit for part in parts], axis=0)
     yield row(f"{chosen.name}, 12 starts", mean, density, quantile, started)
     started = time.process_time()
-    density, mean = (table[~training] for table in ridge_predictions(cohort, training))
-    yield row("GBLUP", mean, density, np.array([]), started)
+    score = baseline(cohort, training[None])
+    yield row("GBLUP", score.means[~training], score.cells[~training], np.array([]), started)
 
 
 def scan(name: str, depth: bool, seed: int) -> Iterator[Row]:
@@ -131,7 +129,7 @@ def scan(name: str, depth: bool, seed: int) -> Iterator[Row]:
         cohort = Cohort(*tables, environment=reads[:, None], split=cohort.dataset["split"].values)
     split = cohort.dataset["split"].values
     test, observed = split == "test", cohort.phenotype.values
-    unit = float(np.log(observed.std(0)).mean())
+    unit = float(np.log(phenotype_sd(cohort)).mean())
     for model in (Regulatory(noise=StudentT()), Generative(latents=4, noise=StudentT())):
         started = time.process_time()
         ensemble = NetworkEnsemble(model)
@@ -185,8 +183,7 @@ def gap_genes(seed: int) -> Iterator[Row]:
         means = [cohort.phenotype.values[rows].mean(0) for rows in training]
         yield row("mean of the others", np.stack(means), np.nan, np.nan, started)
         started = time.process_time()
-        means = [ridge_predictions(cohort, rows)[1][~rows][0] for rows in training]
-        yield row("ridge", np.stack(means), np.nan, np.nan, started)
+        yield row("ridge", baseline(cohort, training).means[mutant], np.nan, np.nan, started)
 
 
 def best(candidates: tuple[Candidate, ...], scores: list[float]) -> Candidate:

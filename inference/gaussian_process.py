@@ -30,7 +30,8 @@ from tqdm.auto import tqdm
 from genomic_code.inference.heldout import check_folds, held_out_cells
 from genomic_code.inference.optimise import DivergenceError
 from genomic_code.spec.cohort import Cohort
-from genomic_code.spec.standardize import Scaler, phenotype_sd
+from genomic_code.spec.protocols import Data
+from genomic_code.spec.standardize import Scaler
 from genomic_code.spec.validate import at_least_one, one_of
 
 __all__ = ["GaussianProcess"]
@@ -134,22 +135,22 @@ class GaussianProcess:
                 f"individuals with {cohort.shape.traits} traits, got {training.sum(1).max()}; "
                 "use fit('generative') instead"
             )
+        scalers = [Scaler.fit(cohort, rows) for rows in training]
         folds = tqdm(training, desc="gaussian process", disable=not progress, leave=False)
-        each = [self.fold(cohort, rows) for rows in folds]
-        return held_out_cells(
-            cohort, training, {name: np.stack([part[name] for part in each]) for name in each[0]}
-        )
+        parts = [
+            self.fold(scaler.data(cohort), rows)
+            for scaler, rows in zip(scalers, folds, strict=True)
+        ]
+        return held_out_cells(cohort, training, scalers, parts)
 
-    def fold(self, cohort: Cohort, rows: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
-        """Predictions `(N, T)` of all individuals from the training rows `(N)`."""
-        scaler = Scaler.fit(cohort, rows)
-        data = scaler.data(cohort)
+    def fold(self, data: Data, rows: NDArray[np.bool_]) -> dict[str, Tensor]:
+        """Predictions `(n, T)` of the n others from the training rows `(N)`, in standard units."""
         assert data.phenotype is not None
         phenotype, error = data.phenotype.double(), data.error.double().square().mT
         scores = self.principal(data.genotype.double(), rows)
         points = Points(scores, data.environment.double())
         chosen = torch.from_numpy(rows)
-        known = Points(*(table[chosen] for table in points))
+        known, new = (Points(*(table[part] for table in points)) for part in (chosen, ~chosen))
         seen = data.observed[chosen].mT
         target = torch.where(seen, phenotype[chosen].mT, 0.0)
 
@@ -171,21 +172,19 @@ class GaussianProcess:
             numbers = minimise(loss, points.scores.shape[1], target.shape[0])
         with torch.no_grad():
             lower, solved = factor(numbers)
-            cross = self.covariance(numbers, points, known) * seen[:, None]
+            cross = self.covariance(numbers, new, known) * seen[:, None]
             mean = (cross @ solved[..., None])[..., 0]
             explained = torch.linalg.solve_triangular(lower, cross.mT, upper=False).square().sum(1)
-            variance = self.variance(numbers, points) - explained
-            variance = variance + (2 * numbers.noise).exp()[:, None] + error
+            variance = self.variance(numbers, new) - explained
+            variance = variance + (2 * numbers.noise).exp()[:, None] + error[:, ~chosen]
             sd = variance.sqrt().mT
-            place = (phenotype - mean.mT) / sd
+            place = (phenotype[~chosen] - mean.mT) / sd
             density = -0.5 * (place.square() + math.log(2 * math.pi)) - sd.log()
-        centre, spread = (moment.double() for moment in scaler.phenotype)
-        unit = torch.from_numpy(phenotype_sd(cohort))
         return {
-            "mean": (mean.mT * spread + centre).numpy(),
-            "predictive_sd": (sd * spread).numpy(),
-            "log_predictive": (density + (unit / spread).log()).numpy(),
-            "quantile": torch.special.ndtr(place).numpy(),
+            "mean": mean.mT,
+            "predictive_sd": sd,
+            "log_predictive": density,
+            "quantile": torch.special.ndtr(place),
         }
 
     def principal(self, genotype: Tensor, rows: NDArray[np.bool_]) -> Tensor:

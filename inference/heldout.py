@@ -1,15 +1,18 @@
 """What a fit says of the individuals that were not fitted."""
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from genomic_code.inference.posterior import Fit
 from genomic_code.spec.cohort import Cohort
+from genomic_code.spec.standardize import Scaler, phenotype_sd
 
 __all__ = ["HeldOut", "check_folds", "held_out", "held_out_cells"]
 
@@ -92,18 +95,39 @@ def check_folds(cohort: Cohort, training: ArrayLike, least: int = 20) -> NDArray
 
 
 def held_out_cells(
-    cohort: Cohort, training: NDArray[np.bool_], tables: dict[str, Array]
+    cohort: Cohort,
+    training: NDArray[np.bool_],
+    scalers: Sequence[Scaler],
+    parts: Sequence[Mapping[str, Tensor]],
 ) -> xr.Dataset:
-    """Tables `(F, N, T)` of F folds as one `(individual, trait)`: each row where it was held out.
+    """What each fold says of the rows that it held out, as one table `(individual, trait)`.
 
-    NaN where no fold held a row out, and in `log_predictive` and `quantile` where the phenotype is
-    missing.
+    Args:
+        cohort: The data.
+        training: Training rows `(F, N)`.
+        scalers: Units of each fold.
+        parts: For each fold `mean`, `sd`, `predictive_sd`, `log_predictive` or `quantile` `(n, T)`
+            of the n individuals held out, in standard units.
+
+    Returns:
+        The same in units of the phenotype, densities on the scale of `Fit.log_predictive`; NaN
+        where no fold held a row out, and in `log_predictive` and `quantile` where the phenotype is
+        missing.
     """
-    held, observed = ~training[..., None], ~np.isnan(cohort.phenotype.values)
-    dims = ("individual", "trait")
-    out = {}
-    for name, table in tables.items():
-        values = np.where(held, table, 0.0).sum(0)
-        present = held.any(0) & (observed | (name not in ("log_predictive", "quantile")))
-        out[name] = (dims, np.where(present, values, np.nan))
-    return xr.Dataset(out, {dim: cohort.labels(dim) for dim in dims})
+    missing = np.isnan(cohort.phenotype.values)
+    unit = torch.from_numpy(phenotype_sd(cohort))
+    out = {name: np.full(missing.shape, np.nan) for name in parts[0]}
+    for rows, scaler, part in zip(training, scalers, parts, strict=True):
+        centre, spread = (moment.double() for moment in scaler.phenotype)
+        for name, table in part.items():
+            if name == "mean":
+                table = table * spread + centre
+            elif name in ("sd", "predictive_sd"):
+                table = table * spread
+            elif name == "log_predictive":
+                table = table + (unit / spread).log()
+            out[name][~rows] = table.numpy()
+    for name in {"log_predictive", "quantile"} & set(out):
+        out[name][missing] = np.nan
+    labels = {dim: cohort.labels(dim) for dim in ("individual", "trait")}
+    return xr.Dataset({name: (tuple(labels), table) for name, table in out.items()}, labels)

@@ -22,7 +22,7 @@ from torch import Tensor
 from genomic_code.inference.heldout import held_out_cells
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.noise import Normal
-from genomic_code.spec.standardize import Scaler, phenotype_sd
+from genomic_code.spec.standardize import Scaler
 
 __all__ = ["Chain"]
 
@@ -189,22 +189,18 @@ class Chain:
 
     def predictions(self) -> xr.Dataset:
         """What `Hotspots.predict` returns."""
-        centre = torch.stack([scaler.phenotype[0] for scaler in self.scalers])[:, None].double()
-        scale = torch.stack([scaler.phenotype[1] for scaler in self.scalers])[:, None].double()
         mean = self.total / self.kept
-        spread = (self.square / self.kept - mean.square()).sqrt()
-        unit = torch.from_numpy(phenotype_sd(self.cohort))
-        density = self.density - math.log(self.kept) - scale.log() + unit.log()
-        below = self.below / self.kept
         tables = {
-            "mean": mean * scale + centre,
-            "predictive_sd": spread * scale,
-            "log_predictive": density,
-            "quantile": below,
+            "mean": mean,
+            "predictive_sd": (self.square / self.kept - mean.square()).sqrt(),
+            "log_predictive": self.density - math.log(self.kept),
+            "quantile": self.below / self.kept,
         }
-        return held_out_cells(
-            self.cohort, self.training, {name: value.numpy() for name, value in tables.items()}
-        )
+        parts = [
+            {name: table[fold, torch.from_numpy(~rows)] for name, table in tables.items()}
+            for fold, rows in enumerate(self.training)
+        ]
+        return held_out_cells(self.cohort, self.training, self.scalers, parts)
 
 
 def apart(size: Tensor, columns: Tensor, number: int) -> Tensor:

@@ -31,7 +31,7 @@ from genomic_code.spec.formalizations import Regulatory, resolve
 from genomic_code.spec.model import observation
 from genomic_code.spec.noise import StudentT
 from genomic_code.spec.protocols import Data, Formalization
-from genomic_code.spec.standardize import Scaler, phenotype_sd
+from genomic_code.spec.standardize import Scaler
 from genomic_code.spec.validate import at_least_one, positive_fields
 
 __all__ = ["NetworkEnsemble"]
@@ -98,35 +98,26 @@ class NetworkEnsemble:
         training = check_folds(cohort, training, 2)
         generator = torch.Generator().manual_seed(seed)
         total = len(training) * self.steps
+        scalers = [Scaler.fit(cohort, rows, self.hypothesis.noise) for rows in training]
         with tqdm(total=total, desc="networks", disable=not progress, leave=False) as bar:
-            each = [self.fold(cohort, rows, generator, bar) for rows in training]
-        return held_out_cells(
-            cohort, training, {name: np.stack([part[name] for part in each]) for name in each[0]}
-        )
+            parts = [
+                self.fold(scaler.data(cohort), rows, generator, bar)
+                for scaler, rows in zip(scalers, training, strict=True)
+            ]
+        return held_out_cells(cohort, training, scalers, parts)
 
     def fold(
-        self,
-        cohort: Cohort,
-        rows: NDArray[np.bool_],
-        generator: torch.Generator,
-        bar: "tqdm[Any]",
-    ) -> dict[str, NDArray[np.float64]]:
-        """Predictions `(N, T)` of the individuals outside the training rows `(N)`."""
-        scaler = Scaler.fit(cohort, rows, self.hypothesis.noise)
-        data = scaler.data(cohort)
-        own = take(data, torch.from_numpy(np.flatnonzero(rows)))
-        flat, free = self.maximise(own, generator, bar)
-        out = {name: torch.full(data.error.shape, torch.nan).double() for name in NAMES}
+        self, data: Data, rows: NDArray[np.bool_], generator: torch.Generator, bar: "tqdm[Any]"
+    ) -> dict[str, Tensor]:
+        """Predictions `(n, T)` of the n others from the training rows `(N)`, in standard units."""
+        chosen = torch.from_numpy(rows)
+        flat, free = self.maximise(data.take(chosen), generator, bar)
         few = max(1, TOGETHER // (DRAWS * self.members * data.shape.traits))
-        for some in torch.from_numpy(np.flatnonzero(~rows)).split(few):
-            for name, values in self.score(flat, free, take(data, some), generator).items():
-                out[name][some] = values
-        centre, spread = (moment.double() for moment in scaler.phenotype)
-        unit = torch.from_numpy(phenotype_sd(cohort))
-        out["mean"] = out["mean"] * spread + centre
-        out["sd"], out["predictive_sd"] = out["sd"] * spread, out["predictive_sd"] * spread
-        out["log_predictive"] = out["log_predictive"] + (unit / spread).log()
-        return {name: values.numpy() for name, values in out.items()}
+        each = [
+            self.score(flat, free, data.take(some), generator)
+            for some in torch.nonzero(~chosen)[:, 0].split(few)
+        ]
+        return {name: torch.cat([part[name] for part in each]) for name in each[0]}
 
     def maximise(
         self, data: Data, generator: torch.Generator, bar: "tqdm[Any]"
@@ -143,17 +134,19 @@ class NetworkEnsemble:
         free = starts(whole, data, self.members, generator)
         step = density_slope(flat, individuals)
         order = minibatches(individuals, size, generator)
-        tables = [table for table in take(data, next(order)) if table is not None]
-        step = capture(step, (free, *tables))
+
+        def tables() -> list[Tensor]:
+            return [table for table in data.take(next(order)) if table is not None]
+
+        step = capture(step, (free, *tables()))
         free.requires_grad_()
         adam = torch.optim.Adam([free], self.rate, betas=(0.9, 0.99), fused=True)
         for i in range(self.steps):
             done = i / self.steps
             now = min(1.0, done / WARM + 0.01) * 0.5 * (1 + math.cos(math.pi * done))
             adam.param_groups[0]["lr"] = self.rate * now
-            some = take(data, next(order))
             with torch.no_grad():
-                free.grad, density = step(free, *(table for table in some if table is not None))
+                free.grad, density = step(free, *tables())
             adam.step()
             bar.update()
             if i % 100 == 99:
@@ -190,9 +183,6 @@ class NetworkEnsemble:
         }
 
 
-NAMES = ("mean", "sd", "predictive_sd", "log_predictive", "quantile")
-
-
 def density_slope(flat: FlatModel, individuals: int) -> Step:
     """`step(free, *data) -> (slope, density)` of the negative log joint density `(R)`."""
     scale = individuals / flat.shape.individuals
@@ -208,18 +198,6 @@ def density_slope(flat: FlatModel, individuals: int) -> Step:
         return slope, density.detach()
 
     return step
-
-
-def take(data: Data, rows: Tensor) -> Data:
-    """Some individuals, by their numbers."""
-    genotype, environment, phenotype, observed, error = data
-    return Data(
-        genotype[rows],
-        environment[rows],
-        None if phenotype is None else phenotype[rows],
-        observed[rows],
-        error[rows],
-    )
 
 
 def minibatches(individuals: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:

@@ -148,7 +148,7 @@ class Fit:
         own = cohort is None
         data = self.data if cohort is None else self.scaler.data(check_match(self.cohort, cohort))
         if rows is not None:
-            data = Data(*(table[torch.from_numpy(rows)] for table in data if table is not None))
+            data = data.take(torch.from_numpy(rows))
         shape = data.shape
         largest = max(self.flat.dim, shape.individuals * shape.traits)
         if not own and self.basis is not None:

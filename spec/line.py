@@ -4,15 +4,18 @@ Traits are levels of genes, one gene after another, each at the same positions; 
 mother's. Development is the same in every nucleus and knows its place by maternal gradients alone.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import pyro.distributions as dist
 import torch
 from torch import Tensor
 
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.maternal import FACTORS, maternal_inputs
+from genomic_code.spec.priors import sample
 from genomic_code.spec.protocols import Shape, Weights
 from genomic_code.spec.validate import at_least_one
 
@@ -95,6 +98,18 @@ class Line:
                 f"which may be absent where it does not vary; got {shape.loci} loci"
             )
         return shape.traits // self.genes
+
+    def levels(self, shape: Shape, median: float, spread: float) -> dict[str, Tensor]:
+        """`level` (genes), log-normal in the unit of the fit, and `mean` (T), fixed at 0.
+
+        Raises:
+            ValueError: The cohort is no line of nuclei; see `nuclei`.
+        """
+        self.nuclei(shape)
+        prior = dist.LogNormal(math.log(median), spread)
+        level = sample("level", prior, {"gene_seen": self.genes})
+        nothing = torch.zeros_like(level[..., :1]).expand(*level.shape[:-1], shape.traits)
+        return {"mean": nothing, "level": level}
 
     def positions(self, nuclei: int) -> Tensor:
         """Centres `(P)` of the nuclei, in units of the embryo's length."""

@@ -26,7 +26,9 @@ __all__ = [
     "baseline_traits",
     "choose",
     "correlation",
+    "environment_effects",
     "positive",
+    "standard_starts",
     "trait_scale",
 ]
 
@@ -140,6 +142,17 @@ def choose(prior: Mapping[str, Prior], name: str, default: Prior) -> Prior:
     return prior.get(name, default)
 
 
+def standard_starts(
+    sizes: Mapping[str, Sizes], prior: Mapping[str, Prior], generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Standard normal values of `Dense` sites by name, without those that have a user's prior."""
+    return {
+        name: torch.randn(tuple(dims.values()), generator=generator)
+        for name, dims in sizes.items()
+        if name not in prior
+    }
+
+
 def positive(name: str, sizes: Sizes, scale: float) -> Tensor:
     """Half-normal scales of shape `(..., *sizes)`."""
     return sample(name, dist.HalfNormal(scale), sizes)
@@ -163,11 +176,16 @@ def correlation(shape: Shape, concentration: float) -> Tensor:
 
 def baseline(shape: Shape) -> dict[str, Tensor]:
     """Weights that every formalization shares: mean (T) and additive environment effects (C, T)."""
-    weights = {"mean": sample("mean", dist.Normal(0.0, 1.0), {"trait": shape.traits})}
-    if shape.environments:
-        sizes = {"covariate": shape.environments, "trait": shape.traits}
-        weights["environment_effect"] = sample("environment_effect", dist.Normal(0.0, 0.5), sizes)
-    return weights
+    mean = sample("mean", dist.Normal(0.0, 1.0), {"trait": shape.traits})
+    return {"mean": mean, **environment_effects(shape)}
+
+
+def environment_effects(shape: Shape) -> dict[str, Tensor]:
+    """Additive effects of the environment `environment_effect` (C, T), if there is any."""
+    if not shape.environments:
+        return {}
+    sizes = {"covariate": shape.environments, "trait": shape.traits}
+    return {"environment_effect": sample("environment_effect", dist.Normal(0.0, 0.5), sizes)}
 
 
 def baseline_traits(weights: Weights, environment: Tensor) -> Tensor:

@@ -47,6 +47,16 @@ class Data(NamedTuple):
         individuals, loci = self.genotype.shape[-2:]
         return Shape(individuals, loci, self.environment.shape[-1], self.observed.shape[-1])
 
+    def take(self, rows: Tensor | slice) -> "Data":
+        """Some individuals of a cohort without leading dimensions."""
+        return Data(
+            self.genotype[rows],
+            self.environment[rows],
+            None if self.phenotype is None else self.phenotype[rows],
+            self.observed[rows],
+            self.error[rows],
+        )
+
 
 class Prior(Protocol):
     """A prior over one array of genomic weights."""

@@ -197,11 +197,9 @@ def noise_variance(
     """
     if not formalization.noise.standardised:
         return None
-    rows = None if hasattr(formalization, "spread") else 1
-    genotype, environment, observed = (
-        table[:rows] for table in (data.genotype, data.environment, data.observed)
-    )
-    some = Data(genotype, environment, None, observed, torch.zeros_like(data.error[:rows]))
+    some = data.take(slice(None if hasattr(formalization, "spread") else 1))
+    nothing = torch.zeros_like(some.error)
+    some = some._replace(phenotype=None, error=nothing)
     with unvalidated():
-        noise = observation(formalization, weights, parameters, some.error, some)
+        noise = observation(formalization, weights, parameters, nothing, some)
     return noise.variance.mean(-2)

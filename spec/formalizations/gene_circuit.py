@@ -54,7 +54,7 @@ from genomic_code.spec.maternal import (
 )
 from genomic_code.spec.model import run
 from genomic_code.spec.noise import Normal
-from genomic_code.spec.priors import Dense, baseline_traits, choose, sample
+from genomic_code.spec.priors import Dense, baseline_traits, choose, environment_effects, sample
 from genomic_code.spec.protocols import Data, Noise, Prior, Shape, Weights
 from genomic_code.spec.validate import at_least_one, known_priors
 
@@ -72,6 +72,7 @@ class GeneCircuit(Line):
     complexity: ClassVar[int] = 11
     rotatable: ClassVar[bool] = False
     _repr_html_ = formalization_html
+
     hidden: int = 1
     """Number of zygotic genes H that are not observed; at least 0."""
     steps: int = 20
@@ -94,14 +95,11 @@ class GeneCircuit(Line):
         `regulation` (A, A), target by source; `maternal_input` (A, 4); `threshold`, `rate`,
         `diffusion` (A); `level` (genes); seven numbers for the gradients; `mean` (T), fixed at 0.
         """
-        self.nuclei(shape)
         gene = {"gene": self.genes + self.hidden}
         pair = {**gene, "gene_other": self.genes + self.hidden}
         maternal = {**gene, "maternal": len(INPUTS)}
-        level = sample("level", dist.LogNormal(math.log(3.5), 0.5), {"gene_seen": self.genes})
-        weights = {
-            "mean": torch.zeros_like(level[..., :1]).expand(*level.shape[:-1], shape.traits),
-            "level": level,
+        return {
+            **self.levels(shape, 3.5, 0.5),
             "regulation": choose(self.prior, "regulation", Dense(4.0))("regulation", pair),
             "maternal_input": choose(self.prior, "maternal_input", Dense(4.0))(
                 "maternal_input", maternal
@@ -111,12 +109,8 @@ class GeneCircuit(Line):
             "diffusion": 0.45 * torch.sigmoid(Dense()("diffusion", gene)),
             "hunchback_start": sample("hunchback_start", dist.LogNormal(math.log(0.5), 0.5), {}),
             **gradients(),
+            **environment_effects(shape),
         }
-        if shape.environments:
-            sizes = {"covariate": shape.environments, "trait": shape.traits}
-            effect = sample("environment_effect", dist.Normal(0.0, 0.5), sizes)
-            weights["environment_effect"] = effect
-        return weights
 
     def express(self, weights: Weights, maternal: Tensor) -> Tensor:
         """Levels `(..., N, P, A)` at t = 1, relative to saturation, of inputs `(..., N, P, 4)`."""

@@ -40,7 +40,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import pyro.distributions as dist
 import torch
 from torch import Tensor
 
@@ -49,7 +48,13 @@ from genomic_code.spec.line import Line
 from genomic_code.spec.maternal import INPUTS, gradients
 from genomic_code.spec.model import run
 from genomic_code.spec.noise import Normal
-from genomic_code.spec.priors import Dense, baseline_traits, choose, sample
+from genomic_code.spec.priors import (
+    Dense,
+    baseline_traits,
+    choose,
+    environment_effects,
+    standard_starts,
+)
 from genomic_code.spec.protocols import Data, Noise, Prior, Shape, Weights
 from genomic_code.spec.validate import at_least_one, known_priors
 
@@ -106,22 +111,12 @@ class PositionalInformation(Line):
         `decoder` (H, genes); `threshold` and `level` (genes); six numbers for the gradients; `mean`
         (T), fixed at 0.
         """
-        self.nuclei(shape)
-        level = sample("level", dist.LogNormal(math.log(1.25), 0.3), {"gene_seen": self.genes})
-        weights = {
-            "mean": torch.zeros_like(level[..., :1]).expand(*level.shape[:-1], shape.traits),
-            "level": level,
-            **gradients(),
-        }
+        weights = {**self.levels(shape, 1.25, 0.3), **gradients()}
         for name, sizes in self.sizes().items():
             inputs = {"hidden_weight": self.latents, "decoder": self.hidden}.get(name, 1)
             weight = choose(self.prior, name, Dense())(name, sizes)
             weights[name] = weight * (SHARP[name] / math.sqrt(inputs))
-        if shape.environments:
-            effects = {"covariate": shape.environments, "trait": shape.traits}
-            effect = sample("environment_effect", dist.Normal(0.0, 0.5), effects)
-            weights["environment_effect"] = effect
-        return weights
+        return weights | environment_effects(shape)
 
     def decode(self, weights: Weights, maternal: Tensor) -> Tensor:
         """Levels `(..., N, P, genes)` of maternal inputs `(..., N, P, 4)`."""
@@ -142,11 +137,7 @@ class PositionalInformation(Line):
 
     def starts(self, data: Data, generator: torch.Generator) -> dict[str, Tensor]:
         """Prior draws of the decoder: from small weights all would start at one flat pattern."""
-        return {
-            name: torch.randn(tuple(sizes.values()), generator=generator)
-            for name, sizes in self.sizes().items()
-            if name not in self.prior
-        }
+        return standard_starts(self.sizes(), self.prior, generator)
 
     def __call__(self, data: Data) -> Tensor:
         """Run the Pyro model."""

@@ -46,7 +46,15 @@ from genomic_code.spec.html import formalization_html
 from genomic_code.spec.linear import project
 from genomic_code.spec.model import run
 from genomic_code.spec.noise import Normal
-from genomic_code.spec.priors import Dense, baseline, baseline_traits, choose, sample, trait_scale
+from genomic_code.spec.priors import (
+    Dense,
+    baseline,
+    baseline_traits,
+    choose,
+    sample,
+    standard_starts,
+    trait_scale,
+)
 from genomic_code.spec.protocols import Data, Noise, Prior, Shape, Weights
 from genomic_code.spec.validate import at_least_one, known_priors
 
@@ -92,24 +100,28 @@ class Regulatory:
         prior = {name: self.prior[name] for name in names if name in self.prior}
         return Generative(latents=self.latents, hidden=self.hidden, prior=prior)
 
+    def layers(self, loci: int) -> dict[str, dict[str, int]]:
+        """Dimensions of the weights between genotype and latents."""
+        outer, inner = {"outer": self.outer}, {"inner_unit": self.inner}
+        return {
+            "encoder": {"locus": loci, **outer},
+            "encoder_bias": outer,
+            "inner": {**outer, **inner},
+            "inner_bias": inner,
+            "latent_weight": {**inner, "latent": self.latents},
+        }
+
     def weights(self, shape: Shape) -> dict[str, Tensor]:
         """`encoder` (L, H1), `inner` (H1, H2), `latent_weight` (H2, K) and their biases.
 
         Besides the baseline and the decoder of `generative`, and for noise of continuous traits
         `spread_latent` (K, T) and `spread_environment` (C, T).
         """
-        layers: dict[str, dict[str, int]] = {
-            "encoder": {"locus": shape.loci, "outer": self.outer},
-            "inner": {"outer": self.outer, "inner_unit": self.inner},
-            "latent_weight": {"inner_unit": self.inner, "latent": self.latents},
-        }
         weights = baseline(shape)
-        for name, sizes in layers.items():
-            (_, width), (out, units) = sizes.items()
+        inputs = {"encoder": shape.loci, "inner": self.outer, "latent_weight": self.inner}
+        for name, sizes in self.layers(shape.loci).items():
             weight = choose(self.prior, name, Dense())(name, sizes)
-            weights[name] = weight / math.sqrt(width)
-            if out != "latent":
-                weights[f"{name}_bias"] = Dense()(f"{name}_bias", {out: units})
+            weights[name] = weight / math.sqrt(inputs.get(name, 1))
         weights |= self.decoder.network(shape, trait_scale(shape, 0.8)[..., None, :])
         if self.noise.standardised:
             spread = dist.Normal(0.0, 0.5)
@@ -145,20 +157,13 @@ class Regulatory:
 
         From small weights the layers would learn nothing but what they share.
         """
-        sizes = {
-            "encoder": (data.shape.loci, self.outer),
-            "encoder_bias": (self.outer,),
-            "inner": (self.outer, self.inner),
-            "inner_bias": (self.inner,),
-            "latent_weight": (self.inner, self.latents),
-            "hidden_weight": (self.latents, self.hidden),
-            "hidden_bias": (self.hidden,),
+        latent, hidden = {"latent": self.latents}, {"hidden": self.hidden}
+        layers = {
+            **self.layers(data.shape.loci),
+            "hidden_weight": {**latent, **hidden},
+            "hidden_bias": hidden,
         }
-        return {
-            name: torch.randn(size, generator=generator)
-            for name, size in sizes.items()
-            if name.removesuffix("_bias") not in self.prior or name.endswith("_bias")
-        }
+        return standard_starts(layers, self.prior, generator)
 
     def __call__(self, data: Data) -> Tensor:
         """Run the Pyro model."""

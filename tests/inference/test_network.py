@@ -6,7 +6,6 @@ import torch
 from scipy.stats import norm
 
 from genomic_code.inference import DivergenceError, NetworkEnsemble
-from genomic_code.inference.network import take
 from genomic_code.spec import Cohort, Factor, Generative, Regulatory
 from genomic_code.spec.noise import Normal, Poisson
 from genomic_code.spec.standardize import Scaler
@@ -71,7 +70,7 @@ def test_members_are_mixed() -> None:
     generator = torch.Generator().manual_seed(0)
     with tqdm(disable=True) as bar:
         flat, free = ensemble.maximise(data, generator, bar)
-    some = take(data, torch.arange(10))
+    some = data.take(torch.arange(10))
     both = ensemble.score(flat, free, some, generator)
     one, two = (ensemble.score(flat, free[i : i + 1], some, generator) for i in (0, 1))
     torch.testing.assert_close(both["mean"], (one["mean"] + two["mean"]) / 2)
