@@ -146,6 +146,34 @@ def scan(name: str, depth: bool, seed: int) -> Iterator[Row]:
         )
 
 
+def landscape(seed: int) -> Iterator[Row]:
+    """Letters of few sites, all of whose interactions count; ridge regression."""
+    cohort = datasets.load("smn1")
+    training = cohort.dataset["split"].values == "train"
+    chosen = cohort.dataset["split"].values != "rest"
+    if seed:
+        draw = np.random.default_rng(seed).permutation(len(cohort))
+        training, chosen = draw < 2000, draw < 4000
+    cohort, training = cohort.select(np.flatnonzero(chosen)), training[chosen]
+    observed = cohort.phenotype.values[~training]
+    unit = float(np.log(phenotype_sd(cohort)).mean())
+    started = time.process_time()
+    found = GaussianProcess(latents=None).predict(cohort, training[None], progress=False)
+    mean, density, quantile = (
+        found[name].values[~training] for name in ("mean", "log_predictive", "quantile")
+    )
+    yield Row(
+        "Gaussian process over loci",
+        r_squared(observed, mean),
+        float(density.mean()) - unit,
+        coverage(quantile, 0.9)[0],
+        time.process_time() - started,
+    )
+    started = time.process_time()
+    means = baseline(cohort, training[None]).means[~training]
+    yield Row("ridge", r_squared(observed, means), np.nan, np.nan, time.process_time() - started)
+
+
 def gap_genes(seed: int) -> Iterator[Row]:
     """Mutants whose patterns no formalization has seen, with and without `bcd_only`."""
     files = fetch(datasets.DATASETS["petkova2019"])
@@ -209,5 +237,6 @@ SETS: dict[str, Callable[[int], Iterator[Row]]] = {
     "mpsa_depth": partial(scan, "mpsa", True),
     "amyloid": partial(scan, "amyloid", False),
     "tdp43": partial(scan, "tdp43", False),
+    "smn1": landscape,
     "petkova2019": gap_genes,
 }

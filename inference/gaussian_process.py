@@ -1,9 +1,9 @@
 """Gaussian-process decoder over principal latents, integrated out exactly: predictions.
 
 `generative` with `decoder="gaussian_process"`, whose latents here are the leading principal axes
-of the training genotypes. Given K lengthscales and three numbers a trait, its decoder weights have
-a closed form, so that only these few numbers are optimised; with individuals in the hundreds a
-mean-field guide of hundreds of weights loses more than it learns.
+of the training genotypes, or the loci themselves. Given K lengthscales and three numbers a trait,
+its decoder weights have a closed form, so that only these few numbers are optimised; with
+individuals in the hundreds a mean-field guide of hundreds of weights loses more than it learns.
 
     u_nk = p_nk / l_k,   p principal scores of unit variance,   l_k ~ LogNormal(log(K) / 2, 0.5)
     y_nt = mu_t + f_t(u_n) + (E_n D)_t + e_nt,   e_nt ~ Normal(0, sigma_t^2 + error_nt^2)
@@ -11,6 +11,7 @@ mean-field guide of hundreds of weights loses more than it learns.
     mu_t ~ Normal(0, 1),   D ~ Normal(0, 0.5),   sigma_t ~ LogNormal(-1, 1)
 
 in trait standard deviations; where the measurement error is known, little may be left for sigma.
+Leaving training individuals out one by one then corrects the normal density (`Correction`).
 Rasmussen & Williams 2006, Gaussian Processes for Machine Learning,
 chapters 2, 4 and 5.
 """
@@ -28,6 +29,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from genomic_code.inference.heldout import check_folds, held_out_cells
+from genomic_code.inference.leave_one_out import Correction, left_out
 from genomic_code.inference.optimise import DivergenceError
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.protocols import Data
@@ -99,13 +101,18 @@ class Numbers(NamedTuple):
 class GaussianProcess:
     """How to fit; call `predict` with a cohort and its folds."""
 
-    latents: int = 12
-    """Number of principal axes K, at most those that the training genotypes have; at least 1."""
+    latents: int | None = 12
+    """Number of principal axes K, at most those that the training genotypes have; at least 1.
+
+    None compresses nothing: each locus is an axis, with a lengthscale that says how much it
+    matters. For sequences, whose letters are few and do not depend on each other.
+    """
     kernel: Literal["rbf", "matern32", "matern52"] = "matern52"
     """Form of k: how smooth the nonlinear part is."""
 
     def __post_init__(self) -> None:
-        at_least_one(self, "latents")
+        if self.latents is not None:
+            at_least_one(self, "latents")
         one_of("kernel", self.kernel, list(KERNELS))
 
     def predict(
@@ -124,7 +131,8 @@ class GaussianProcess:
             the observed one, each `(individual, trait)`; NaN where nothing is held out or observed.
 
         Raises:
-            ValueError: A fold trains on fewer than 20 individuals or too many, or folds overlap.
+            ValueError: A fold trains on fewer than 20 individuals or too many, or folds overlap;
+                without compression there are more loci than training individuals.
             DivergenceError: The optimum is not finite.
         """
         training = check_folds(cohort, training)
@@ -134,6 +142,12 @@ class GaussianProcess:
                 f"cohort must have at most {math.isqrt(LARGEST // cohort.shape.traits)} training "
                 f"individuals with {cohort.shape.traits} traits, got {training.sum(1).max()}; "
                 "use fit('generative') instead"
+            )
+        loci, least = cohort.shape.loci, training.sum(1).min()
+        if self.latents is None and loci > least:
+            raise ValueError(
+                f"latents must be a number where loci outnumber training individuals, got None for "
+                f"{loci} loci and {least} training individuals; use latents=12"
             )
         scalers = [Scaler.fit(cohort, rows) for rows in training]
         folds = tqdm(training, desc="gaussian process", disable=not progress, leave=False)
@@ -147,7 +161,7 @@ class GaussianProcess:
         """Predictions `(n, T)` of the n others from the training rows `(N)`, in standard units."""
         assert data.phenotype is not None
         phenotype, error = data.phenotype.double(), data.error.double().square().mT
-        scores = self.principal(data.genotype.double(), rows)
+        scores = self.scores(data.genotype.double(), rows)
         points = Points(scores, data.environment.double())
         chosen = torch.from_numpy(rows)
         known, new = (Points(*(table[part] for table in points)) for part in (chosen, ~chosen))
@@ -177,24 +191,20 @@ class GaussianProcess:
             explained = torch.linalg.solve_triangular(lower, cross.mT, upper=False).square().sum(1)
             variance = self.variance(numbers, new) - explained
             variance = variance + (2 * numbers.noise).exp()[:, None] + error[:, ~chosen]
-            sd = variance.sqrt().mT
-            place = (phenotype[~chosen] - mean.mT) / sd
-            density = -0.5 * (place.square() + math.log(2 * math.pi)) - sd.log()
-        return {
-            "mean": mean.mT,
-            "predictive_sd": sd,
-            "log_predictive": density,
-            "quantile": torch.special.ndtr(place),
-        }
+            left_mean, left_sd = left_out(lower, target, solved)
+        correction = Correction.fit(target[seen], left_mean[seen], left_sd[seen])
+        return correction.predict(phenotype[~chosen], mean.mT, variance.sqrt().mT)
 
-    def principal(self, genotype: Tensor, rows: NDArray[np.bool_]) -> Tensor:
+    def scores(self, genotype: Tensor, rows: NDArray[np.bool_]) -> Tensor:
         """Scores `(N, K)` on principal axes of the training rows, where their variance is 1."""
+        if self.latents is None:
+            return genotype
         own = genotype[torch.from_numpy(rows)]
         centre = own.mean(0)
         _, size, axes = torch.linalg.svd(own - centre, full_matrices=False)
         number = min(self.latents, int((size > 1e-6 * size[0]).sum()))
-        scores: Tensor = (genotype - centre) @ axes[:number].mT / size[:number]
-        return scores * math.sqrt(len(own))
+        on_axes: Tensor = (genotype - centre) @ axes[:number].mT / size[:number]
+        return on_axes * math.sqrt(len(own))
 
     def covariance(self, numbers: Numbers, first: Points, second: Points) -> Tensor:
         """Covariance `(T, N, M)` of the traits of two sets of individuals, without noise."""

@@ -5,11 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.stats import norm
+from scipy.stats import t as student
 
 from genomic_code.inference import GaussianProcess
 from genomic_code.inference.exact import ridge_predictions
 from genomic_code.inference.gaussian_process import KERNELS, Numbers, Points
+from genomic_code.inference.leave_one_out import Correction
 from genomic_code.spec import Cohort
 
 RNG = np.random.default_rng(4)
@@ -28,13 +29,18 @@ def curved(individuals: int = 160, loci: int = 5, missing: float = 0.0) -> Cohor
 
 
 def test_predictions_are_the_textbooks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given its numbers, the posterior of one trait after the other, of its observed cells only."""
+    """Given its numbers, the posterior of one trait after the other, of its observed cells only.
+
+    Then the correction, given its own numbers.
+    """
     cohort = curved(60, missing=0.2)
     rows = np.arange(60) < 45
     numbers = Numbers(*(torch.tensor(RNG.normal(-0.5, 0.3, n)) for n in (3, 2, 2, 2)))
     monkeypatch.setattr(
         "genomic_code.inference.gaussian_process.minimise", lambda *arguments: numbers
     )
+    correction = Correction(*torch.tensor([5.0, 0.3, -0.2]).double())
+    monkeypatch.setattr(Correction, "fit", lambda *moments: correction)
     model = GaussianProcess(latents=3, kernel="rbf")
     found = model.predict(cohort, rows[None], progress=False)
     x = cohort.genotype.values.astype(float)
@@ -58,9 +64,10 @@ def test_predictions_are_the_textbooks(monkeypatch: pytest.MonkeyPatch) -> None:
         np.testing.assert_allclose(
             found["mean"].values[~rows, t], mean * unit + centre, rtol=1e-4, atol=1e-5
         )
+        scale = np.sqrt(variance) * unit * np.exp(0.3 - 0.2 * np.tanh(mean))
         sd = found["predictive_sd"].values[~rows, t]
-        np.testing.assert_allclose(sd, np.sqrt(variance) * unit, rtol=1e-4)
-        density = norm.logpdf(y[~rows], mean * unit + centre, sd) + np.log(np.nanstd(y))
+        np.testing.assert_allclose(sd, scale * math.sqrt(5 / 3), rtol=1e-4)
+        density = student.logpdf(y[~rows], 5, mean * unit + centre, scale) + np.log(np.nanstd(y))
         np.testing.assert_allclose(
             found["log_predictive"].values[~rows, t], density, rtol=1e-3, atol=1e-3
         )
@@ -137,6 +144,24 @@ def test_it_bends_and_covers() -> None:
     assert abs(inside - 0.9) < 0.058
 
 
+def test_loci_that_do_nothing_get_long_lengthscales(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without compression, each locus has a lengthscale: short where it bends the trait."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(120, 6))
+    y = np.sin(2 * x[:, :1]) + x[:, 1:2] ** 2 + 0.1 * rng.normal(size=(120, 1))
+    cohort, found = Cohort(x, y), []
+    from genomic_code.inference import gaussian_process as module
+
+    minimise = module.minimise
+    monkeypatch.setattr(module, "minimise", lambda *a: found.append(minimise(*a)) or found[0])
+    rows = np.arange(120) < 100
+    table = GaussianProcess(latents=None).predict(cohort, rows[None], progress=False)
+    length = found[0].lengthscale
+    assert float(length[:2].max()) + math.log(3) < float(length[2:].min())
+    error = table["mean"].values[~rows] - y[~rows]
+    assert 1 - (error**2).sum() / y[~rows].var(0).sum() / 20 > 0.9
+
+
 def test_held_out_phenotypes_are_not_seen() -> None:
     cohort = curved(80)
     rows = np.arange(80) % 4 != 0
@@ -157,6 +182,9 @@ def test_bad_input_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         GaussianProcess(latents=0)
     with pytest.raises(ValueError, match="kernel must be"):
         GaussianProcess(kernel="cubic")  # type: ignore[arg-type]
+    wide = Cohort(RNG.normal(size=(60, 50)), RNG.normal(size=(60, 1)))
+    with pytest.raises(ValueError, match=r"latents must be a number.*50 loci.*40 training"):
+        GaussianProcess(latents=None).predict(wide, (np.arange(60) < 40)[None])
     cohort = curved(60)
     with pytest.raises(ValueError, match="at least 20 individuals"):
         GaussianProcess().predict(cohort, (np.arange(60) < 10)[None])
