@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fit_group", "load", "load_fit", "netcdf_path", "save_fit"]
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the layout of the group `fit`; raised when an older reader would misread it."""
 COHORT = "cohort.nc"
 """Where the cohort of fits without one is found, beside them."""

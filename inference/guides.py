@@ -144,7 +144,7 @@ class TraitBlocks(LocationScale):
 class LowRank(LocationScale):
     """Normals with a covariance that is diagonal plus low rank.
 
-        mix(e) = e + U U' e,   cov(u) = S (I + U U')^2 S,   U of rank r
+        mix(e) = e + U U' e,   cov(u) = S (I + U U')^2 S,   U = V / sqrt(P) of rank r
 
     This is every diagonal plus positive semidefinite matrix of rank r, and needs no noise besides
     the P numbers of the flat vector.
@@ -158,25 +158,30 @@ class LowRank(LocationScale):
     """Rank r of what mean field lacks; at least 1."""
 
     def mixing(self, location: Tensor) -> Tensor:
-        """U starts small, as 0 would be a saddle point."""
+        """V starts at random, as 0 would be a saddle point."""
         generator = torch.Generator().manual_seed(0)
-        directions = torch.randn(self.dim * self.rank, generator=generator) * self.dim**-0.5
+        directions = torch.randn(self.dim * self.rank, generator=generator)
         expanded: Tensor = directions.to(location).expand(*location.shape[:-1], -1)
         return expanded
 
     def mix(self, mixing: Tensor, noise: Tensor) -> Tensor:
         """`e + U U' e`."""
-        directions = folded(mixing, self.dim, self.rank)
+        directions = self.directions(mixing)
         return noise + (directions @ (directions.mT @ noise[..., None]))[..., 0]
 
     def unmix(self, mixing: Tensor, scaled: Tensor) -> tuple[Tensor, Tensor | None]:
         """The inverse of `mix` by the lemma of Woodbury, its determinant by that of Sylvester."""
-        directions, column = folded(mixing, self.dim, self.rank), scaled[..., None]
+        directions, column = self.directions(mixing), scaled[..., None]
         eye = torch.eye(self.rank, dtype=scaled.dtype, device=scaled.device)
-        factor = torch.linalg.cholesky(eye + directions.mT @ directions)
+        # weights that are not finite must give an ELBO that is not, which is detected
+        factor = torch.linalg.cholesky_ex(eye + directions.mT @ directions)[0]
         inner = torch.cholesky_solve(directions.mT @ column, factor)
         stretch = 2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         return (column - directions @ inner)[..., 0], stretch
+
+    def directions(self, mixing: Tensor) -> Tensor:
+        """U `(..., P, r)`."""
+        return folded(mixing, self.dim, self.rank) / math.sqrt(self.dim)
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,25 @@ def test_richer_guides_reach_the_exact_evidence() -> None:
     assert elbo["meanfield"] == pytest.approx(evidence - slack, abs=0.2)
 
 
+def test_low_rank_holds_its_own_with_thousands_of_weights() -> None:
+    """Steps on the directions do not grow with the number of weights, whatever that is."""
+    cohort = simulate("polygenic", individuals=60, loci=25, traits=30, seed=1)
+    everyone = np.ones((1, 60), bool)
+    fits = [
+        fit_folds("polygenic", cohort, everyone, Settings(guide=kind), 0, False)[0]
+        for kind in ("meanfield", "lowrank")
+    ]
+    assert fits[1].flat.dim > 1000
+    assert fits[1].converged
+    assert fits[1].elbo > fits[0].elbo - 4 * math.hypot(*(fit.elbo_error for fit in fits))
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.name)
+def test_weights_that_are_not_finite_give_no_finite_density(guide: Guide) -> None:
+    parameters = torch.full_like(guide.start(torch.zeros(DIM)), torch.nan)
+    assert not guide.log_density(parameters, torch.zeros(DIM)).isfinite()
+
+
 def test_mistakes() -> None:
     with pytest.raises(ValueError, match="guide must be one of auto, meanfield"):
         Settings(guide="diagonal")
