@@ -41,6 +41,12 @@ __all__ = ["GaussianProcess"]
 LARGEST = 2**28
 """Numbers in the covariance matrices of all traits, at most: 2 GiB, and as much again twice."""
 
+LEAST = 1e-6
+"""Least variance of the noise, in trait variances."""
+
+FAILED = 1e10
+"""Loss where the covariance has no Cholesky factor: the line search turns back from it."""
+
 
 def matern32(square: Tensor) -> Tensor:
     """Matern kernel of squared distances, whose draws have one derivative."""
@@ -86,6 +92,10 @@ class Numbers(NamedTuple):
     """`(T)`"""
     noise: Tensor
     """`(T)`"""
+
+    def noise_variance(self) -> Tensor:
+        """sigma^2 `(T, 1)`, kept from 0: traits without noise leave no covariance to invert."""
+        return (2 * self.noise).exp()[:, None] + LEAST
 
     def log_prior(self) -> Tensor:
         """Log density of the logarithms, up to a constant."""
@@ -168,29 +178,31 @@ class GaussianProcess:
         seen = data.observed[chosen].mT
         target = torch.where(seen, phenotype[chosen].mT, 0.0)
 
-        def factor(numbers: Numbers) -> tuple[Tensor, Tensor]:
-            """Cholesky factors `(T, n, n)`, and the solution `(T, n)` for the phenotype."""
-            noise = (2 * numbers.noise).exp()[:, None] + error[:, chosen]
+        def factor(numbers: Numbers) -> tuple[Tensor, Tensor, Tensor]:
+            """Cholesky factors `(T, n, n)`, the solution `(T, n)` for the phenotype, failures."""
+            noise = numbers.noise_variance() + error[:, chosen]
             both = seen[:, :, None] & seen[:, None]  # a missing cell is alone, with variance 1
             covariance = self.covariance(numbers, known, known) + torch.diag_embed(noise)
             covariance = torch.where(both, covariance, torch.eye(len(known.scores)).double())
-            lower = torch.linalg.cholesky(covariance)
-            return lower, torch.cholesky_solve(target[..., None], lower)[..., 0]
+            lower, failed = torch.linalg.cholesky_ex(covariance)
+            return lower, torch.cholesky_solve(target[..., None], lower)[..., 0], failed
 
         def loss(numbers: Numbers) -> Tensor:
-            lower, solved = factor(numbers)
+            lower, solved, failed = factor(numbers)
+            if failed.any() or not lower.isfinite().all():
+                return 0 * numbers.noise.sum() + FAILED
             likelihood = -0.5 * (target * solved).sum() - lower.diagonal(0, -2, -1).log().sum()
             return -likelihood - numbers.log_prior()
 
         with torch.enable_grad():
             numbers = minimise(loss, points.scores.shape[1], target.shape[0])
         with torch.no_grad():
-            lower, solved = factor(numbers)
+            lower, solved, _ = factor(numbers)
             cross = self.covariance(numbers, new, known) * seen[:, None]
             mean = (cross @ solved[..., None])[..., 0]
             explained = torch.linalg.solve_triangular(lower, cross.mT, upper=False).square().sum(1)
             variance = self.variance(numbers, new) - explained
-            variance = variance + (2 * numbers.noise).exp()[:, None] + error[:, ~chosen]
+            variance = variance + numbers.noise_variance() + error[:, ~chosen]
             left_mean, left_sd = left_out(lower, target, solved)
         correction = Correction.fit(target[seen], left_mean[seen], left_sd[seen])
         return correction.predict(phenotype[~chosen], mean.mT, variance.sqrt().mT)
@@ -247,6 +259,6 @@ def minimise(loss: Callable[[Numbers], Tensor], latents: int, traits: int) -> Nu
 
     search.step(closure)
     found = Numbers(*(each.detach() for each in free))
-    if not torch.isfinite(loss(found)):
+    if not loss(found) < FAILED:
         raise DivergenceError("gaussian process: the marginal likelihood is not finite")
     return found

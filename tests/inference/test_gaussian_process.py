@@ -162,6 +162,19 @@ def test_loci_that_do_nothing_get_long_lengthscales(monkeypatch: pytest.MonkeyPa
     assert 1 - (error**2).sum() / y[~rows].var(0).sum() / 20 > 0.9
 
 
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("seed", range(3))
+def test_traits_without_noise_are_fitted(kernel: str, seed: int) -> None:
+    """Replicates of a genotype that agree make covariances hard to factor."""
+    rng = np.random.default_rng(seed)
+    x = np.repeat(rng.integers(0, 3, (40, 6)), 4, 0).astype(float)
+    cohort = Cohort(x, x @ rng.normal(size=(6, 2)))
+    rows = np.arange(160) % 4 != 0
+    found = GaussianProcess(4, kernel).predict(cohort, rows[None], progress=False)  # type: ignore[arg-type]
+    error = (found["mean"] - cohort.phenotype).values[~rows]
+    assert np.abs(error).max() < 1e-3
+
+
 def test_held_out_phenotypes_are_not_seen() -> None:
     cohort = curved(80)
     rows = np.arange(80) % 4 != 0
