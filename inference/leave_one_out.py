@@ -1,7 +1,8 @@
 """Predictive distributions corrected by what leaving out one individual at a time shows.
 
 Normal intervals are too narrow where noise has heavy tails, or grows with the level of a trait. The
-residuals of training individuals, each predicted from all others, say by how much, for all traits:
+residuals of training individuals, each predicted from all others, say by how much. For all traits
+together, in trait standard deviations about their means:
 
     z_nt = (y_nt - m_nt) / s_nt,   m, s the mean and standard deviation without individual n
     z_nt ~ StudentT(nu, 0, r_nt),   r_nt = exp(a + b tanh m_nt),   nu = 2 + exp(c)
@@ -16,6 +17,8 @@ import torch
 from scipy.special import stdtr
 from torch import Tensor
 from torch.distributions import StudentT
+
+from genomic_code.inference.optimise import DivergenceError
 
 __all__ = ["Correction", "left_out"]
 
@@ -47,7 +50,11 @@ class Correction:
 
     @staticmethod
     def fit(value: Tensor, mean: Tensor, sd: Tensor) -> "Correction":
-        """The most probable one given values and their left-out moments, all of one shape."""
+        """The most probable one given values and their left-out moments, all of one shape.
+
+        Raises:
+            DivergenceError: It is not finite.
+        """
         free = torch.tensor([3.0, 0.0, 0.0], dtype=torch.float64, requires_grad=True)
         centre, spread = free.detach().clone(), torch.tensor([1.0, 0.5, 0.5]).double()
         search = torch.optim.LBFGS([free], max_iter=100, line_search_fn="strong_wolfe")
@@ -61,6 +68,8 @@ class Correction:
 
         with torch.enable_grad():
             search.step(closure)
+        if not free.isfinite().all():
+            raise DivergenceError("leaving one out: the correction is not finite")
         return Correction.of(free.detach())
 
     @staticmethod
