@@ -60,12 +60,17 @@ def judge(
     best = ranked[0]
     close = [name for name in ranked if not clearly_ahead(individuals, best, name)]
     winner = min(close, key=lambda name: (models[name].complexity, ranked.index(name)))
-    sentence = describe(individuals, winner, close, ranked)
+    caveats = []
     if BASELINE in individuals and clearly_ahead(individuals, BASELINE, winner):
         gap, error = ahead(individuals, BASELINE, winner)
-        sentence += f"; but the {BASELINE} baseline predicts better by {gap:.1f} +- {error:.1f}"
-        sentence += " nats, so none of these formalizations is adequate"
-    sentence += reservations(winner, close, misfits or {})
+        caveats.append(
+            f"the {BASELINE} baseline predicts better by {gap:.1f} +- {error:.1f} nats, "
+            "so none of these formalizations is adequate"
+        )
+    caveats += reservations(winner, close, misfits or {})
+    sentence = describe(individuals, winner, close, ranked)
+    if caveats:
+        sentence += f"; but {'; and '.join(caveats)}"
     return Verdict(winner, tuple(close), sentence + ".")
 
 
@@ -95,15 +100,15 @@ def describe(individuals: Scores, winner: str, close: list[str], ranked: list[st
     )
 
 
-def reservations(winner: str, close: list[str], misfits: Mapping[str, list[str]]) -> str:
+def reservations(winner: str, close: list[str], misfits: Mapping[str, list[str]]) -> list[str]:
     """What the data show that the winner, or all of those close to the best, cannot."""
     wrong = misfits.get(winner)
     if not wrong:
-        return ""
+        return []
     fitting = [name for name in close if name in misfits and not misfits[name]]
     if fitting:
-        return f"; but it {' and '.join(wrong)}, unlike {', '.join(fitting)}"
-    return f"; but none of these fits: even {winner} {' and '.join(wrong)}"
+        return [f"it {' and '.join(wrong)}, unlike {', '.join(fitting)}"]
+    return [f"none of these fits: even {winner} {' and '.join(wrong)}"]
 
 
 def ahead(individuals: Scores, first: str, second: str) -> tuple[float, float]:

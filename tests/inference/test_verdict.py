@@ -46,6 +46,17 @@ def test_none_of_these_fits() -> None:
     assert "unlike generative" in verdict.sentence
 
 
+def test_two_caveats_are_one_sentence() -> None:
+    found = scores(null=-2, factor=-1, polygenic=-2, generative=0.0, ridge=1.0)
+    wrong = ["does not reproduce the heavy tails"]
+    sentence = judge(MODELS, found, {"generative": wrong}).sentence
+    assert "; but the ridge baseline predicts better by " in sentence
+    assert sentence.endswith(
+        "so none of these formalizations is adequate; and none of these fits: even generative "
+        "does not reproduce the heavy tails."
+    )
+
+
 def test_formalizations_without_scores_are_left_out() -> None:
     verdict = judge(MODELS, scores(null=-2, factor=-0.05, generative=0.0))
     assert "polygenic" not in verdict.sentence
