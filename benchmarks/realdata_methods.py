@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
@@ -120,6 +121,22 @@ def kinsler(seed: int) -> Iterator[Row]:
     yield row("GBLUP", score.means[~training], score.cells[~training], np.array([]), started)
 
 
+def tested(
+    method: str, cohort: Cohort, test: NDArray[np.bool_], found: xr.Dataset, started: float
+) -> Row:
+    """Scores of the test rows `(N)`; densities in the unit of the phenotype."""
+    mean, density, quantile = (
+        found[name].values[test] for name in ("mean", "log_predictive", "quantile")
+    )
+    return Row(
+        method,
+        r_squared(cohort.phenotype.values[test], mean),
+        float(density.mean()) - float(np.log(phenotype_sd(cohort)).mean()),
+        coverage(quantile, 0.9)[0],
+        time.process_time() - started,
+    )
+
+
 def scan(name: str, depth: bool, seed: int) -> Iterator[Row]:
     """Letters that interact before the latents, and letters that add up."""
     cohort = datasets.load(name)
@@ -128,22 +145,12 @@ def scan(name: str, depth: bool, seed: int) -> Iterator[Row]:
         tables = cohort.genotype.to_pandas(), cohort.phenotype.to_pandas()
         cohort = Cohort(*tables, environment=reads[:, None], split=cohort.dataset["split"].values)
     split = cohort.dataset["split"].values
-    test, observed = split == "test", cohort.phenotype.values
-    unit = float(np.log(phenotype_sd(cohort)).mean())
+    test = split == "test"
     for model in (Regulatory(noise=StudentT()), Generative(latents=4, noise=StudentT())):
         started = time.process_time()
         ensemble = NetworkEnsemble(model)
         found = ensemble.predict(cohort, split[None] == "train", seed=seed, progress=False)
-        mean, density, quantile = (
-            found[name].values[test] for name in ("mean", "log_predictive", "quantile")
-        )
-        yield Row(
-            f"{model.name}, {ensemble.members} starts",
-            r_squared(observed[test], mean),
-            float(density.mean()) - unit,
-            coverage(quantile, 0.9)[0],
-            time.process_time() - started,
-        )
+        yield tested(f"{model.name}, {ensemble.members} starts", cohort, test, found, started)
 
 
 def landscape(seed: int) -> Iterator[Row]:
@@ -156,19 +163,9 @@ def landscape(seed: int) -> Iterator[Row]:
         training, chosen = draw < 2000, draw < 4000
     cohort, training = cohort.select(np.flatnonzero(chosen)), training[chosen]
     observed = cohort.phenotype.values[~training]
-    unit = float(np.log(phenotype_sd(cohort)).mean())
     started = time.process_time()
     found = GaussianProcess(latents=None).predict(cohort, training[None], progress=False)
-    mean, density, quantile = (
-        found[name].values[~training] for name in ("mean", "log_predictive", "quantile")
-    )
-    yield Row(
-        "Gaussian process over loci",
-        r_squared(observed, mean),
-        float(density.mean()) - unit,
-        coverage(quantile, 0.9)[0],
-        time.process_time() - started,
-    )
+    yield tested("Gaussian process over loci", cohort, ~training, found, started)
     started = time.process_time()
     means = baseline(cohort, training[None]).means[~training]
     yield Row("ridge", r_squared(observed, means), np.nan, np.nan, time.process_time() - started)

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from genomic_code.inference.descent import descend
 from genomic_code.inference.heldout import check_folds, held_out_cells
 from genomic_code.inference.leave_one_out import Correction, left_out
 from genomic_code.inference.optimise import DivergenceError
@@ -194,8 +195,7 @@ class GaussianProcess:
             likelihood = -0.5 * (target * solved).sum() - lower.diagonal(0, -2, -1).log().sum()
             return -likelihood - numbers.log_prior()
 
-        with torch.enable_grad():
-            numbers = minimise(loss, points.scores.shape[1], target.shape[0])
+        numbers = minimise(loss, points.scores.shape[1], target.shape[0])
         with torch.no_grad():
             lower, solved, _ = factor(numbers)
             cross = self.covariance(numbers, new, known) * seen[:, None]
@@ -249,15 +249,7 @@ def minimise(loss: Callable[[Numbers], Tensor], latents: int, traits: int) -> Nu
         for n, value in zip(sizes, medians, strict=True)
     ]
     numbers = Numbers(*free)
-    search = torch.optim.LBFGS(free, max_iter=300, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        search.zero_grad()
-        value = loss(numbers)
-        value.backward()
-        return value
-
-    search.step(closure)
+    descend(lambda: loss(numbers), free, 300)
     found = Numbers(*(each.detach() for each in free))
     if not loss(found) < FAILED:
         raise DivergenceError("gaussian process: the marginal likelihood is not finite")

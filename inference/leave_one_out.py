@@ -18,6 +18,7 @@ from scipy.special import stdtr
 from torch import Tensor
 from torch.distributions import StudentT
 
+from genomic_code.inference.descent import descend
 from genomic_code.inference.optimise import DivergenceError
 
 __all__ = ["Correction", "left_out"]
@@ -57,17 +58,13 @@ class Correction:
         """
         free = torch.tensor([3.0, 0.0, 0.0], dtype=torch.float64, requires_grad=True)
         centre, spread = free.detach().clone(), torch.tensor([1.0, 0.5, 0.5]).double()
-        search = torch.optim.LBFGS([free], max_iter=100, line_search_fn="strong_wolfe")
 
-        def closure() -> Tensor:
-            search.zero_grad()
+        def loss() -> Tensor:
             prior = -0.5 * ((free - centre) / spread).square().sum()
-            loss: Tensor = -Correction.of(free).density(mean, sd).log_prob(value).sum() - prior
-            loss.backward()
-            return loss
+            likelihood: Tensor = Correction.of(free).density(mean, sd).log_prob(value).sum()
+            return -likelihood - prior
 
-        with torch.enable_grad():
-            search.step(closure)
+        descend(loss, [free], 100)
         if not free.isfinite().all():
             raise DivergenceError("leaving one out: the correction is not finite")
         return Correction.of(free.detach())
