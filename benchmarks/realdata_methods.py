@@ -13,7 +13,6 @@ from scipy.special import logsumexp
 
 from genomic_code.inference.calibration import coverage
 from genomic_code.inference.compare import baseline
-from genomic_code.inference.comparison import r_squared
 from genomic_code.inference.ensemble import fit_ensemble
 from genomic_code.inference.fit import Settings, fit_folds
 from genomic_code.inference.folds import assign_folds
@@ -21,6 +20,7 @@ from genomic_code.inference.gaussian_process import GaussianProcess
 from genomic_code.inference.heldout import held_out
 from genomic_code.inference.hotspots import Hotspots
 from genomic_code.inference.network import NetworkEnsemble
+from genomic_code.inference.table import r_squared
 from genomic_code.spec import (
     Cohort,
     GeneCircuit,

@@ -19,7 +19,7 @@ import typer
 from finished import Finished
 
 from genomic_code.inference import compare
-from genomic_code.inference.verdict import ahead
+from genomic_code.inference.verdict import Paired
 from genomic_code.spec import datasets
 from genomic_code.spec.formalizations import FORMALIZATIONS
 from genomic_code.spec.noise import StudentT
@@ -38,11 +38,11 @@ def trial(name: str, rivals: list[str], seed: int) -> dict[str, object]:
     best, second = frame.index[:2]
     densities = result.cells.isel(individual=result.folds >= 0).sum("trait")
     individuals = {name: densities.sel(formalization=name).values for name in (best, second)}
-    margin, error = ahead(individuals, best, second)
+    margin, error = Paired(individuals, result.units).ahead(best, second)
     return {
         "data": name,
         "seed": seed,
-        "whole": "individuals" if cohort.groups is None else "groups",
+        "whole": "individuals" if result.units is None else "groups",
         "winner": result.winner,
         "alone": result.decisive,
         "best": best,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from genomic_code.inference.posterior import Fit
 from genomic_code.inference.signatures import MEANING, signatures
+from genomic_code.inference.units import Units, unit_sums
 
 __all__ = ["AbsoluteFit", "absolute_fit", "coverage", "coverage_by_trait"]
 
@@ -34,16 +35,17 @@ WORK = 2**31
 """Multiplications that replicates may cost for each locus and individual."""
 
 
-def coverage(pit: Array, level: float = 0.9) -> tuple[float, float]:
+def coverage(pit: Array, level: float = 0.9, units: Units | None = None) -> tuple[float, float]:
     """Share of observed cells within the central interval, and its standard error.
 
     Args:
         pit: Predictive probabilities `(N, T)`, NaN where missing.
         level: Probability of the interval, above 0 and below 1.
+        units: Group of each individual `(N,)`, from 0; None where each is a unit of its own.
 
     Returns:
-        The coverage, and a standard error that takes individuals as the unit: the cells of one
-        individual are not independent. For one trait it is the binomial error.
+        The coverage, and a standard error over units: the cells of one are not independent. For
+        one trait, and individuals as units, it is the binomial error.
     """
     if not 0 < level < 1:
         raise ValueError(f"level must be above 0 and below 1, got {level}")
@@ -53,18 +55,20 @@ def coverage(pit: Array, level: float = 0.9) -> tuple[float, float]:
     if not count:
         return np.nan, np.nan
     share = inside.sum() / count
-    scatter = ((inside.sum(1) - share * observed.sum(1)) ** 2).sum() / count**2
+    apart = unit_sums(inside.sum(1) - share * observed.sum(1), units)
+    scatter = np.square(apart).sum() / count**2
     if share in (0, 1):
         # nothing varies: Jeffreys' half a cell on each side
         scatter = 0.5 * (count + 0.5) / (count + 1) ** 2 / count
     return float(share), float(np.sqrt(scatter))
 
 
-def coverage_by_trait(pit: xr.DataArray) -> xr.Dataset:
+def coverage_by_trait(pit: xr.DataArray, units: Units | None = None) -> xr.Dataset:
     """Coverage of 50 and 90 % intervals, with errors, by trait (and formalization).
 
     Args:
         pit: Dimensions individual and trait, and formalization if any; as `Comparison.pit`.
+        units: As for `coverage`.
 
     Returns:
         `cover50`, `cover50_se`, `cover90`, `cover90_se` over the dimensions but individual.
@@ -74,7 +78,7 @@ def coverage_by_trait(pit: xr.DataArray) -> xr.Dataset:
     columns = pit.transpose(..., "individual").values.reshape(-1, pit.sizes["individual"])
     found = {}
     for level in LEVELS:
-        pairs = np.array([coverage(column[:, None], level) for column in columns])
+        pairs = np.array([coverage(column[:, None], level, units) for column in columns])
         for number, suffix in enumerate(("", "_se")):
             values = pairs[:, number].reshape(shape)
             found[f"cover{100 * level:.0f}{suffix}"] = (others, values)
@@ -109,7 +113,11 @@ class AbsoluteFit:
 
 
 def absolute_fit(
-    fit: Fit, pit: Array | None = None, replicates: int = 400, seed: int = 0
+    fit: Fit,
+    pit: Array | None = None,
+    replicates: int = 400,
+    seed: int = 0,
+    units: Units | None = None,
 ) -> AbsoluteFit:
     """Check a fit against the data by itself.
 
@@ -118,6 +126,7 @@ def absolute_fit(
         pit: Held-out predictive probabilities `(N, T)` of the same formalization, where known.
         replicates: Number of predicted cohorts, at least 20; fewer are taken of large cohorts.
         seed: Seed of the replicates.
+        units: As for `coverage`.
 
     Raises:
         ValueError: There are too few replicates.
@@ -127,7 +136,7 @@ def absolute_fit(
     table = check_signatures(fit, replicates, seed)
     rows = {}
     if pit is not None and np.isfinite(pit).any():
-        rows = {level: coverage(pit, level) for level in LEVELS}
+        rows = {level: coverage(pit, level, units) for level in LEVELS}
     covered = pd.DataFrame.from_dict(rows, "index", columns=["coverage", "se"])
     covered.index.name = "level"
     return AbsoluteFit(fit.formalization.name, table, covered, misfits(table, covered))

@@ -3,7 +3,8 @@
 The criterion is the expected log predictive density (elpd) of individuals that were not fitted:
 for each of K folds every formalization is fitted to the others, and scores each observed cell of
 the held-out individuals. Cells of an individual are added, since they are not independent; standard
-errors run over individuals. Vehtari, Gelman & Gabry 2017, doi:10.1007/s11222-016-9696-4.
+errors run over individuals, or over groups where individuals come in groups. Vehtari, Gelman &
+Gabry 2017, doi:10.1007/s11222-016-9696-4.
 
 Formalizations that contain one another are also fitted from each other's posterior, and for each
 fold the fit with the highest training ELBO counts: a worse optimum never decides.
@@ -23,7 +24,7 @@ from genomic_code.inference.comparison import Comparison, summarise
 from genomic_code.inference.exact import ridge_predictions
 from genomic_code.inference.fit import DivergenceError, Settings, fit_folds, plan
 from genomic_code.inference.flat import FlatModel
-from genomic_code.inference.folds import assign_folds
+from genomic_code.inference.folds import assign_folds, group_labels
 from genomic_code.inference.heldout import HeldOut, held_out
 from genomic_code.inference.nested import Sites, has_relatives, pairs, posterior_sites, translate
 from genomic_code.inference.posterior import Fit
@@ -65,8 +66,9 @@ def compare(
         folds: Number K of folds; `group` to leave out one group at a time, `individual` one
             individual, `split` the test part of the cohort's published split; or who is held out
             (booleans) or the fold (integers) of every individual.
-        groups: Who is held out together: labels, or the name of a variable of the cohort, of a
-            covariate or of a locus, or `genotype` for individuals of the same genotype.
+        groups: Who is held out together, and counts as one in standard errors: labels, or the name
+            of a variable of the cohort, of a covariate or of a locus, or `genotype` for individuals
+            of the same genotype.
         seed: Seed of folds, starts and draws.
         settings: How to optimise.
         jobs: Processes; by default as `joblib.parallel_config` says, else 1. The result does not
@@ -83,6 +85,8 @@ def compare(
     skipped = unfit(models, cohort) if formalizations is None else {}
     models = {name: model for name, model in models.items() if name not in skipped}
     assigned = assign_folds(cohort, folds, seed, groups)
+    labels = group_labels(cohort, groups)
+    grouped = None if labels is None else np.unique(labels, return_inverse=True)[1].reshape(-1)
     training = np.stack(
         [assigned != k for k in range(assigned.max() + 1)] + [np.ones(len(cohort), bool)]
     )
@@ -116,7 +120,7 @@ def compare(
         raise DivergenceError(failed["null"])
     if models["null"].noise.standardised:
         scores[BASELINE] = baseline(cohort, training[:-1])
-    result = summarise(cohort, models, scores, fits, assigned, failed | skipped)
+    result = summarise(cohort, models, scores, fits, assigned, failed | skipped, grouped)
     return replace(result, seed=seed, settings=chosen)
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from html import escape
 from pathlib import Path
 
@@ -15,30 +16,21 @@ from numpy.typing import NDArray
 from genomic_code.inference.calibration import (
     AbsoluteFit,
     absolute_fit,
-    coverage,
     coverage_by_trait,
 )
 from genomic_code.inference.optimise import Settings
 from genomic_code.inference.posterior import Fit
 from genomic_code.inference.scores import (
     GOOD_K,
-    MOST_BAD,
     Score,
-    stacking_bootstrap,
-    stacking_weights,
 )
+from genomic_code.inference.table import table
+from genomic_code.inference.units import Units, codes, standard_error
 from genomic_code.inference.verdict import judge
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.protocols import Formalization
 
 __all__ = ["Comparison", "summarise"]
-
-FEW = 100
-"""Individuals below which the error of a difference is itself unsure."""
-SMALL = 4.0
-"""Nats below which a difference is no difference; Sivula et al. 2020, arXiv:2008.10296."""
-HONEST = (0.87, 0.93)
-"""Coverage of 90 % intervals that needs no warning."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,10 +42,10 @@ class Comparison:
     """A row for each formalization and the baseline, best first. Columns, in nats unless said:
 
     elpd: held-out log predictive density, summed over individuals (higher is better);
-    se: its standard error over individuals; not for comparing rows, use dse;
+    se: its standard error over individuals, or groups of them; not for comparing rows, use dse;
     diff: elpd minus that of the best row; dse: its paired standard error;
     weight: stacking weight, the share of a mixture that predicts best, not a probability of being
-    true; weight_se: its standard deviation under the Bayesian bootstrap over individuals;
+    true; weight_se: its standard deviation under the Bayesian bootstrap over units;
     r2: held-out R2, mean over traits;
     cover50, cover90: share of held-out cells within their central 50 and 90 % intervals;
     elbo and elbo_se: on all individuals, no evidence by itself;
@@ -75,6 +67,9 @@ class Comparison:
     """Fold of every individual `(N,)`, -1 where never held out."""
     fits: Mapping[str, Fit] = field(repr=False)
     """Fits to all individuals, by name."""
+    groups: NDArray[np.int64] | None = None
+    """Group of every individual `(N,)`, from 0: the unit of standard errors. None where individuals
+    are."""
     seed: int = 0
     """Seed of folds, starts and draws."""
     settings: Settings = field(default_factory=Settings)
@@ -130,20 +125,24 @@ class Comparison:
         return len(self.close) == 1
 
     @property
+    def units(self) -> Units | None:
+        """Group of each held-out individual `(n,)`; None where each is a unit of its own."""
+        return codes(self.groups, self.folds >= 0)
+
+    @property
     def by_trait(self) -> xr.Dataset:
         """`elpd`, `se`, `diff` (to the best row of the table), `dse` and coverage by trait."""
         cells = self.cells.isel(individual=self.folds >= 0)
         best = cells.sel(formalization=self.frame.index[0]).drop_vars("formalization")
-        seen = cells.notnull().sum("individual")
-        gap = cells - best
-        found = {
-            "elpd": cells.sum("individual"),
-            "se": cells.std("individual", ddof=1) * np.sqrt(seen),
-            "diff": gap.sum("individual"),
-            "dse": gap.std("individual", ddof=1) * np.sqrt(seen),
-        }
-        table = xr.Dataset(found)
-        return table if self.pit is None else table.assign(coverage_by_trait(self.pit).data_vars)
+        sums = xr.Dataset({"elpd": cells, "diff": cells - best})
+        error = partial(standard_error, units=self.units)
+        errors = xr.apply_ufunc(error, sums, input_core_dims=[["individual"]])
+        errors = errors.rename(elpd="se", diff="dse")
+        table = sums.sum("individual").merge(errors)[["elpd", "se", "diff", "dse"]]
+        if self.pit is None:
+            return table
+        pit = self.pit.isel(individual=self.folds >= 0)
+        return table.assign(coverage_by_trait(pit, self.units).data_vars)
 
     def elpd_data(self, name: str) -> ELPDData:
         """The held-out densities of one row as an ArviZ object, for `arviz_stats.compare`.
@@ -161,7 +160,7 @@ class Comparison:
         return ELPDData(
             kind="loo_kfold",
             elpd=elpd,
-            se=float(individuals.std(ddof=1) * np.sqrt(individuals.size)),
+            se=float(standard_error(individuals.values, self.units)),
             p=np.nan,
             n_samples=0,
             n_data_points=int(individuals.size),
@@ -180,6 +179,7 @@ def summarise(
     fits: dict[str, Fit],
     folds: NDArray[np.int64],
     failed: Mapping[str, str] | None = None,
+    groups: NDArray[np.int64] | None = None,
 ) -> Comparison:
     """The table and the verdict of scored formalizations.
 
@@ -190,19 +190,23 @@ def summarise(
         fits: Fits to all individuals, by name.
         folds: Fold of every individual `(N,)`, -1 where never held out.
         failed: Why formalizations have no scores, by name.
+        groups: Group of every individual `(N,)`, from 0, where individuals come in groups.
     """
     names = list(scores)
     held = folds >= 0
+    units = codes(groups, held)
     cells = np.stack([scores[name].cells for name in names])
     individuals = np.nansum(cells, -1)[:, held]
     by_name = dict(zip(names, individuals, strict=True))
-    first = judge(models, by_name)
+    first = judge(models, by_name, units=units)
     absolute = {
-        name: absolute_fit(fits[name], scores[name].pit) for name in first.close if name in fits
+        name: absolute_fit(fits[name], scores[name].pit[held], units=units)
+        for name in first.close
+        if name in fits
     }
     misfits = {name: found.reasons for name, found in absolute.items()}
-    verdict = judge(models, by_name, misfits)
-    frame = table(cohort, scores, individuals, held)
+    verdict = judge(models, by_name, misfits, units)
+    frame = table(cohort, scores, individuals, held, units)
     for name, reason in (failed or {}).items():
         frame.loc[name, "warning"] = reason
     labels = {dim: cohort.labels(dim) for dim in ("individual", "trait")}
@@ -224,70 +228,7 @@ def summarise(
         predictions=stacked("means"),
         pit=stacked("pit"),
         folds=folds,
+        groups=groups,
         fits=fits,
         absolute=absolute,
     )
-
-
-def table(
-    cohort: Cohort,
-    scores: Mapping[str, Score],
-    individuals: NDArray[np.float64],
-    held: NDArray[np.bool_],
-) -> pd.DataFrame:
-    """Columns as in `Comparison.frame`, best first; `individuals` `(M, n)` are those held out."""
-    names = list(scores)
-    elpd = individuals.sum(1)
-    n = individuals.shape[1]
-    differences = individuals - individuals[int(elpd.argmax())]
-    dse = differences.std(1, ddof=1) * np.sqrt(n)
-    phenotype = cohort.phenotype.values.astype(float)[held]
-    covered = {
-        level: [coverage(scores[name].pit, level)[0] for name in names] for level in (0.5, 0.9)
-    }
-    frame = pd.DataFrame(
-        {
-            "elpd": elpd,
-            "se": individuals.std(1, ddof=1) * np.sqrt(n),
-            "diff": differences.sum(1),
-            "dse": dse,
-            "weight": stacking_weights(individuals),
-            "weight_se": stacking_bootstrap(individuals).std(0, ddof=1),
-            "r2": [r_squared(phenotype, scores[name].means[held]) for name in names],
-            "cover50": covered[0.5],
-            "cover90": covered[0.9],
-            "elbo": [scores[name].elbo for name in names],
-            "elbo_se": [scores[name].elbo_error for name in names],
-            "loo": [scores[name].loo for name in names],
-            "share_k": [scores[name].share_k for name in names],
-        },
-        index=pd.Index(names, name="formalization"),
-    )
-    frame["warning"] = [warn(scores[str(name)], row, n) for name, row in frame.iterrows()]
-    return frame.sort_values("elpd", ascending=False, kind="stable")
-
-
-def warn(score: Score, row: "pd.Series[float]", n: int) -> str:
-    """When not to trust a row, in plain words."""
-    words = [score.warning] if score.warning else []
-    if score.share_k > MOST_BAD:
-        words.append(f"quick look refused, k > {GOOD_K} in {score.share_k:.0%}")
-    if row["diff"] < 0 and -row["diff"] < SMALL:
-        words.append(f"less than {SMALL:.0f} nats from the best: no difference")
-    elif row["diff"] < 0 and n < FEW:
-        words.append(f"only {n} individuals: dse too small")
-    low, high = HONEST
-    share, error = coverage(score.pit, 0.9)
-    if share + 2 * error < low:
-        words.append(f"too sure: 90 % intervals hold {share:.0%}")
-    elif share - 2 * error > high:
-        words.append(f"too cautious: 90 % intervals hold {share:.0%}")
-    return "; ".join(words)
-
-
-def r_squared(phenotype: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
-    """Mean over traits of 1 - SSE / SST on the observed cells that were predicted."""
-    observed = np.where(np.isnan(predicted), np.nan, phenotype)
-    residual = np.nansum((observed - predicted) ** 2, 0)
-    total = np.nansum((observed - np.nanmean(observed, 0)) ** 2, 0)
-    return float((1 - residual / total).mean())

@@ -5,7 +5,7 @@
 | `comparison.json` | verdict, winner, seed, settings, versions, fingerprint of the cohort |
 | `comparison.csv` | the table |
 | `cohort.nc` | the data, as `Cohort.read` takes them |
-| `heldout.nc` | log density, prediction and fold of every cell |
+| `heldout.nc` | log density and prediction of every cell, fold and group of every individual |
 | `<formalization>.nc` | a fit: ArviZ groups, and what `genomic_code.load` needs |
 | `*.png` | three figures |
 """
@@ -97,6 +97,8 @@ def save_comparison(comparison: Comparison, directory: Path) -> list[Path]:
     if comparison.pit is not None:
         cells["pit"] = comparison.pit
     cells["fold"] = (("individual",), comparison.folds)
+    if comparison.groups is not None:
+        cells["group"] = (("individual",), comparison.groups)
     put_tree("heldout.nc", cells)
     for name, fit in comparison.fits.items():
         tree = fit.to_datatree()
@@ -254,6 +256,7 @@ def load_comparison(directory: Path, own: Sequence[Formalization] = ()) -> Compa
             cells=cells["log_predictive"],
             predictions=cells["predicted"],
             folds=cells["fold"].values,
+            groups=cells["group"].values if "group" in cells else None,
             fits=SavedFits(directory, names, cohort, own),
             seed=seed,
             settings=settings,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from genomic_code.inference.posterior import Fit
+from genomic_code.inference.units import Units, codes, standard_error
 from genomic_code.spec.standardize import phenotype_sd
 
 __all__ = ["Score", "check_equal_data", "quick_look", "stacking_bootstrap", "stacking_weights"]
@@ -139,7 +140,8 @@ def loo_table(fits: dict[str, Fit]) -> pd.DataFrame:
     rows = {}
     for name, fit in fits.items():
         look = quick_look(fit)
-        error = look.individuals.std(ddof=1) * np.sqrt(len(look.individuals))
+        groups = None if fit.cohort.groups is None else fit.cohort.groups.values
+        error = standard_error(look.individuals, codes(groups, fit.training))
         warning = ""
         if look.refused:
             warning = (
@@ -167,16 +169,23 @@ def stacking_weights(
 
 
 def stacking_bootstrap(
-    individuals: NDArray[np.float64], draws: int = 100, seed: int = 0, iterations: int = 300
+    individuals: NDArray[np.float64],
+    units: Units | None = None,
+    draws: int = 100,
+    seed: int = 0,
+    iterations: int = 300,
 ) -> NDArray[np.float64]:
-    """Stacking weights `(B, M)` under the Bayesian bootstrap over individuals.
+    """Stacking weights `(B, M)` under the Bayesian bootstrap over individuals, or groups `(n,)`.
 
-    Rubin 1981, doi:10.1214/aos/1176345338: individuals get Dirichlet weights, which says how far
-    the stacking weights depend on who happened to be sampled.
+    Rubin 1981, doi:10.1214/aos/1176345338: units get Dirichlet weights, which says how far the
+    stacking weights depend on who happened to be sampled.
     """
     density = np.exp(individuals - individuals.max(0))
     models, n = density.shape
-    share = np.random.default_rng(seed).dirichlet(np.ones(n), draws)
+    number = n if units is None else int(units.max()) + 1
+    share = np.random.default_rng(seed).dirichlet(np.ones(number), draws)
+    if units is not None:
+        share = share[:, units] / share[:, units].sum(1, keepdims=True)
     weights = np.full((draws, models), 1 / models)
     for _ in range(iterations):
         # E and M step in one: w_m <- w_m sum_i share_i p_im / sum_j w_j p_ij

@@ -1,7 +1,8 @@
 """The verdict of a comparison: which formalization the data support, and whether they can tell.
 
-The simplest formalization within 2 standard errors of the best wins, the errors being those of the
-paired difference over individuals. That the data do not tell formalizations apart is a verdict too,
+The simplest formalization within 2 standard errors of the best wins (more where units are few, see
+`units.reach`), the errors being those of the paired difference over individuals, or over groups
+where individuals come in groups. That the data do not tell formalizations apart is a verdict too,
 and so is that even the best of them does not fit.
 """
 
@@ -11,16 +12,44 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from genomic_code.inference.units import Units, reach, standard_error
 from genomic_code.spec.protocols import Formalization
 
-__all__ = ["BASELINE", "WITHIN", "Verdict", "judge"]
+__all__ = ["BASELINE", "WITHIN", "Paired", "Verdict", "judge"]
 
 BASELINE = "ridge"
 """GBLUP trait by trait: no hypothesis of ours, but what any hypothesis should match."""
 WITHIN = 2.0
-"""Standard errors of the difference within which a simpler formalization is preferred."""
+"""Standard errors of the difference within which a simpler formalization is preferred, where units
+are many."""
 
 Scores = Mapping[str, NDArray[np.float64]]
+
+
+class Paired(NamedTuple):
+    """Held-out densities of the same individuals, which are compared in pairs."""
+
+    individuals: Scores
+    """Log predictive density of each individual `(n,)` by name."""
+    units: Units | None = None
+    """Group of each individual `(n,)`, from 0; None where each is a unit of its own."""
+
+    @property
+    def within(self) -> float:
+        """Standard errors within which two do not differ."""
+        if self.units is not None:
+            return reach(len(np.unique(self.units)), WITHIN)
+        return reach(len(next(iter(self.individuals.values()))), WITHIN)
+
+    def ahead(self, first: str, second: str) -> tuple[float, float]:
+        """Difference of the sums, and its paired standard error, in nats."""
+        difference = self.individuals[first] - self.individuals[second]
+        return float(difference.sum()), float(standard_error(difference, self.units))
+
+    def clearly_ahead(self, first: str, second: str) -> bool:
+        """Whether the first predicts better than the errors allow."""
+        gap, error = self.ahead(first, second)
+        return gap > self.within * error
 
 
 class Verdict(NamedTuple):
@@ -43,6 +72,7 @@ def judge(
     models: Mapping[str, Formalization],
     individuals: Scores,
     misfits: Mapping[str, list[str]] | None = None,
+    units: Units | None = None,
 ) -> Verdict:
     """The verdict of the formalizations that were scored.
 
@@ -51,30 +81,31 @@ def judge(
         individuals: Held-out log predictive density of each individual `(n,)` by name, of the
             same individuals; with the baseline, where there is one.
         misfits: What the data show that a formalization cannot, by name, empty where it fits.
+        units: Group of each individual `(n,)`, from 0; None where each is a unit of its own.
 
     Returns:
         Winner, those close to it, and a sentence.
     """
     scored = [name for name in models if name in individuals]
     ranked = sorted(scored, key=lambda name: (-individuals[name].sum(), models[name].complexity))
-    best = ranked[0]
-    close = [name for name in ranked if not clearly_ahead(individuals, best, name)]
+    paired = Paired(individuals, units)
+    close = [name for name in ranked if not paired.clearly_ahead(ranked[0], name)]
     winner = min(close, key=lambda name: (models[name].complexity, ranked.index(name)))
     caveats = []
-    if BASELINE in individuals and clearly_ahead(individuals, BASELINE, winner):
-        gap, error = ahead(individuals, BASELINE, winner)
+    if BASELINE in individuals and paired.clearly_ahead(BASELINE, winner):
+        gap, error = paired.ahead(BASELINE, winner)
         caveats.append(
             f"the {BASELINE} baseline predicts better by {gap:.1f} +- {error:.1f} nats, "
             "so none of these formalizations is adequate"
         )
     caveats += reservations(winner, close, misfits or {})
-    sentence = describe(individuals, winner, close, ranked)
+    sentence = describe(paired, winner, close, ranked)
     if caveats:
         sentence += f"; but {'; and '.join(caveats)}"
     return Verdict(winner, tuple(close), sentence + ".")
 
 
-def describe(individuals: Scores, winner: str, close: list[str], ranked: list[str]) -> str:
+def describe(paired: Paired, winner: str, close: list[str], ranked: list[str]) -> str:
     """Who wins, and by how much."""
     if winner == "null":
         return (
@@ -84,7 +115,7 @@ def describe(individuals: Scores, winner: str, close: list[str], ranked: list[st
     if len(ranked) == 1:
         return f"{winner}: the only formalization compared"
     if len(close) == 1:
-        gap, error = ahead(individuals, winner, ranked[1])
+        gap, error = paired.ahead(winner, ranked[1])
         return (
             f"{winner}: predicts held-out individuals better than every other formalization, "
             f"{gap:.1f} +- {error:.1f} nats ahead of {ranked[1]}"
@@ -92,11 +123,11 @@ def describe(individuals: Scores, winner: str, close: list[str], ranked: list[st
     others = []
     for name in close:
         if name != winner:
-            gap, error = ahead(individuals, name, winner)
+            gap, error = paired.ahead(name, winner)
             others.append(f"{name} ({gap:+.1f} +- {error:.1f} nats)")
     return (
         f"{winner}: the simplest of those indistinguishable at this sample size; "
-        f"within {WITHIN:.0f} standard errors of the best also {', '.join(others)}"
+        f"within {round(paired.within, 1):g} standard errors of the best also {', '.join(others)}"
     )
 
 
@@ -109,15 +140,3 @@ def reservations(winner: str, close: list[str], misfits: Mapping[str, list[str]]
     if fitting:
         return [f"it {' and '.join(wrong)}, unlike {', '.join(fitting)}"]
     return [f"none of these fits: even {winner} {' and '.join(wrong)}"]
-
-
-def ahead(individuals: Scores, first: str, second: str) -> tuple[float, float]:
-    """Difference of the sums, and its paired standard error, in nats."""
-    difference = individuals[first] - individuals[second]
-    return float(difference.sum()), float(difference.std(ddof=1) * np.sqrt(len(difference)))
-
-
-def clearly_ahead(individuals: Scores, first: str, second: str) -> bool:
-    """Whether the first predicts better by more than 2 standard errors."""
-    gap, error = ahead(individuals, first, second)
-    return gap > WITHIN * error

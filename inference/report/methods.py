@@ -10,9 +10,9 @@ __all__ = ["COLUMNS", "LIMITS", "citations", "methods"]
 
 COLUMNS = {
     "elpd": "held-out log predictive density, summed over individuals, nats; higher is better",
-    "se": "standard error of elpd over individuals; not for comparing rows",
+    "se": "standard error of elpd over individuals, or groups; not for comparing rows",
     "diff": "elpd below that of the best row, nats",
-    "dse": "standard error of diff, paired over individuals",
+    "dse": "standard error of diff, paired over individuals, or groups",
     "weight": "stacking weight: share in the mixture that predicts best; no probability of truth",
     "weight_se": "standard deviation of the weight under the Bayesian bootstrap",
     "r2": "held-out R², mean over traits",
@@ -73,7 +73,8 @@ def methods(comparison: Comparison, record: dict[str, Any]) -> str:
     """A paragraph that says how the numbers came about, fit for a paper."""
     cohort, how = record["cohort"], record["settings"]
     missing = float(np.isnan(comparison.cohort.phenotype.values).mean())
-    whole = ", groups held out whole" if comparison.cohort.groups is not None else ""
+    grouped = comparison.units is not None
+    whole, unit = (", groups held out whole", "groups") if grouped else ("", "individuals")
     names = ", ".join(record["formalizations"])
     tools = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     screened = (
@@ -91,7 +92,7 @@ def methods(comparison: Comparison, record: dict[str, Any]) -> str:
         f"a cycle gained less than {how['tolerance']:g} nats for each observed cell and weight. "
         "The criterion is the log predictive density of individuals that were not fitted, summed "
         f"over {record['folds']} folds{whole} (Vehtari, Gelman & Gabry 2017); standard errors of "
-        "differences are paired over individuals. The verdict names the simplest formalization "
+        f"differences are paired over {unit}. The verdict names the simplest formalization "
         "within two standard errors of the best. Weights are those of stacking (Yao et al. 2018); "
         "the baseline ridge is GBLUP trait by trait with variance components by REML (Patterson & "
         f"Thompson 1971). Seed {record['seed']}; software {tools}; SHA-256 of the data "

@@ -8,6 +8,7 @@ import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ import pytest
 import genomic_code
 from genomic_code.inference import Comparison, Settings, compare
 from genomic_code.inference.report import write_certificate, write_report, write_trust
+from genomic_code.inference.units import standard_error
 from genomic_code.spec import Cohort, simulate
 from tests.inference.test_own_formalization import Rectified
 
@@ -181,6 +183,26 @@ def test_comparisons_survive_saving(comparison: Comparison, directory: Path) -> 
         elif field.name != "frame":
             assert ours == theirs, field.name
     assert str(loaded) == str(comparison)
+
+
+def test_groups_are_the_unit_of_errors(cohort: Cohort, tmp_path: Path) -> None:
+    families = np.arange(len(cohort)) % 9
+    options: dict[str, Any] = {"settings": QUICK, "progress": False, "groups": families}
+    result = compare(["factor"], cohort, folds=3, **options)
+    assert all(len(set(result.folds[families == family])) == 1 for family in range(9))
+    scores = result.cells.sum("trait")
+    gap = (scores.sel(formalization="null") - scores.sel(formalization="factor")).values
+    assert result.frame.index[0] == "factor"
+    assert result.frame.loc["null", "dse"] == pytest.approx(standard_error(gap, families))
+    assert "only 9 groups: dse too small" in " ".join(result.frame["warning"])
+    result.save(tmp_path)
+    loaded = Comparison.load(tmp_path)
+    assert loaded.groups is not None
+    assert loaded.groups.tolist() == families.tolist()
+    for name, values in result.by_trait.items():
+        np.testing.assert_array_equal(loaded.by_trait[name], values)
+    page = write_report(tmp_path).read_text(encoding="utf-8")
+    assert "differences are paired over groups" in page
 
 
 def test_a_formalization_of_ones_own_is_reported(tmp_path: Path) -> None:
