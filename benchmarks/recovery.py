@@ -45,6 +45,7 @@ def verdict(truth: str, names: list[str], seed: int, sizes: dict[str, float]) ->
         "fits": not result.absolute[result.winner].reasons,
         "cover50": frame["cover50"].get(truth, np.nan),
         "cover90": frame["cover90"].get(truth, np.nan),
+        "corrected90": result.honest_level(truth)[1] if truth in result.fits else np.nan,
         "unconverged": int(frame["warning"].str.contains("not converged").sum()),
         "seconds": round(time.process_time() - started),
         "elpd": json.dumps(frame["elpd"].round(2).to_dict()),
@@ -69,7 +70,7 @@ def report(records: pd.DataFrame, names: list[str]) -> None:
         low, high = interval(count, total)
         print(f"{what}: {count} of {total} ({count / total:.0%}, {low:.0%} to {high:.0%})")
     grouped = records.groupby("truth")
-    table = grouped[["cover50", "cover90", "seconds"]].mean()
+    table = grouped[["cover50", "cover90", "corrected90", "seconds"]].mean()
     table = table.join(grouped["cover90"].agg(["std", "min", "max", "count"]))
     print(f"\nHeld-out coverage of the true formalization, CPU seconds a comparison:\n{table}")
 

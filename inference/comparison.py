@@ -18,6 +18,7 @@ from genomic_code.inference.calibration import (
     absolute_fit,
     coverage_by_trait,
 )
+from genomic_code.inference.intervals import honest_level
 from genomic_code.inference.optimise import Settings
 from genomic_code.inference.posterior import Fit
 from genomic_code.inference.scores import (
@@ -26,7 +27,7 @@ from genomic_code.inference.scores import (
 )
 from genomic_code.inference.table import table
 from genomic_code.inference.units import Units, codes, standard_error
-from genomic_code.inference.verdict import judge
+from genomic_code.inference.verdict import BASELINE, judge
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.protocols import Formalization
 
@@ -129,6 +130,29 @@ class Comparison:
         """Group of each held-out individual `(n,)`; None where each is a unit of its own."""
         return codes(self.groups, self.folds >= 0)
 
+    def honest_level(self, name: str = "", level: float = 0.9) -> tuple[float, float, float]:
+        """The level to ask of `Fit.intervals` for intervals that hold `level` of new cells.
+
+        Args:
+            name: A formalization; by default the winner.
+            level: Share of cells, above 0 and below 1.
+
+        Returns:
+            That level, the share that such intervals hold where it is learnt from other folds, and
+            its standard error; see `inference.intervals`.
+
+        Raises:
+            ValueError: There is no such formalization, or it has no held-out probabilities.
+        """
+        known = [] if self.pit is None else [str(each) for each in self.pit["formalization"].values]
+        known = [each for each in known if each != BASELINE]
+        if (name or self.winner) not in known:
+            raise ValueError(f"name must be one of {', '.join(known)}, got {name or self.winner!r}")
+        assert self.pit is not None
+        held = self.folds >= 0
+        pit = self.pit.sel(formalization=name or self.winner).values[held]
+        return honest_level(pit, self.folds[held], level, self.units)
+
     @property
     def by_trait(self) -> xr.Dataset:
         """`elpd`, `se`, `diff` (to the best row of the table), `dse` and coverage by trait."""
@@ -206,7 +230,7 @@ def summarise(
     }
     misfits = {name: found.reasons for name, found in absolute.items()}
     verdict = judge(models, by_name, misfits, units)
-    frame = table(cohort, scores, individuals, held, units)
+    frame = table(cohort, scores, individuals, folds, units)
     for name, reason in (failed or {}).items():
         frame.loc[name, "warning"] = reason
     labels = {dim: cohort.labels(dim) for dim in ("individual", "trait")}

@@ -196,6 +196,28 @@ class Fit:
             {dim: target.labels(dim) for dim in dims},
         )
 
+    def intervals(
+        self, cohort: Cohort | None = None, level: float = 0.9, draws: int = 400
+    ) -> xr.Dataset:
+        """Central predictive intervals of every trait, noise included, in units of the phenotype.
+
+        Where a comparison has shown them to be too narrow, ask for `Comparison.honest_level`.
+
+        Args:
+            cohort: As for `predict`.
+            level: Probability of the intervals, above 0 and below 1.
+            draws: Number of posterior draws, at least 2; each predicts ten values.
+
+        Returns:
+            `lower` and `upper`, each `(individual, trait)`.
+
+        Raises:
+            ValueError: The level or the number of draws cannot be used.
+        """
+        from genomic_code.inference.intervals import intervals
+
+        return intervals(self, cohort, level, draws)
+
     def log_predictive(self, cohort: Cohort | None = None, draws: int = 400) -> xr.DataArray:
         """Log posterior predictive density of every observed cell, `(individual, trait)`.
 

@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from genomic_code.inference.calibration import coverage
+from genomic_code.inference.intervals import honest_level
 from genomic_code.inference.scores import (
     GOOD_K,
     MOST_BAD,
@@ -31,11 +32,12 @@ def table(
     cohort: Cohort,
     scores: Mapping[str, Score],
     individuals: NDArray[np.float64],
-    held: NDArray[np.bool_],
+    folds: NDArray[np.int64],
     units: Units | None,
 ) -> pd.DataFrame:
     """Columns as in `Comparison.frame`, best first; `individuals` `(M, n)` are those held out."""
     names = list(scores)
+    held = folds >= 0
     elpd = individuals.sum(1)
     number = individuals.shape[1] if units is None else int(units.max()) + 1
     differences = individuals - individuals[int(elpd.argmax())]
@@ -64,7 +66,12 @@ def table(
     )
     what = "individuals" if units is None else "groups"
     frame["warning"] = [
-        warn(scores[str(name)], row, shares, number, what)
+        "; ".join(
+            [
+                *warn(scores[str(name)], row, number, what),
+                *honesty(scores[str(name)].pit[held], folds[held], shares, units),
+            ]
+        )
         for (name, row), shares in zip(frame.iterrows(), covered[0.9], strict=True)
     ]
     return frame.sort_values("elpd", ascending=False, kind="stable")
@@ -73,10 +80,9 @@ def table(
 def warn(
     score: Score,
     row: "pd.Series[float]",
-    covered: tuple[float, float],
     number: int,
     what: str,
-) -> str:
+) -> list[str]:
     """When not to trust a row, in plain words."""
     words = [score.warning] if score.warning else []
     if score.share_k > MOST_BAD:
@@ -85,13 +91,22 @@ def warn(
         words.append(f"less than {SMALL:.0f} nats from the best: no difference")
     elif row["diff"] < 0 and number < FEW:
         words.append(f"only {number} {what}: dse too small")
-    low, high = HONEST
-    share, error = covered
-    if share + 2 * error < low:
-        words.append(f"too sure: 90 % intervals hold {share:.0%}")
-    elif share - 2 * error > high:
-        words.append(f"too cautious: 90 % intervals hold {share:.0%}")
-    return "; ".join(words)
+    return words
+
+
+def honesty(
+    pit: NDArray[np.float64],
+    folds: NDArray[np.int64],
+    covered: tuple[float, float],
+    units: Units | None,
+) -> list[str]:
+    """Whether intervals are too narrow or too wide, and which level to ask for instead."""
+    (low, high), (share, error) = HONEST, covered
+    if not (share + 2 * error < low or share - 2 * error > high):
+        return []
+    asked, holds, _ = honest_level(pit, folds, units=units)
+    words = f"too {'sure' if share < low else 'cautious'}: 90 % intervals hold {share:.0%}"
+    return [words + (f", {asked:.1%} intervals {holds:.0%}" if np.isfinite(holds) else "")]
 
 
 def r_squared(phenotype: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:

@@ -1,0 +1,104 @@
+"""Predictive intervals, and the level to ask for so that they hold what they should.
+
+A guide that is too narrow, or noise that is not as the model has it, makes intervals too narrow (or
+too wide). With u = |2 PIT - 1|, the level of the central interval on whose edge a held-out cell
+lies, the level to ask for is the quantile of u at the level that is wanted: conformal prediction
+over folds, without a further assumption on the noise. Vovk, Gammerman & Shafer 2005,
+doi:10.1007/b106715; Vovk 2015, doi:10.1007/s10472-013-9368-4.
+"""
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+
+from genomic_code.inference.calibration import coverage
+from genomic_code.inference.posterior import Fit
+from genomic_code.inference.units import Units
+from genomic_code.spec.cohort import Cohort
+
+__all__ = ["honest_level", "intervals"]
+
+REPEATS = 10
+"""Values that each posterior draw predicts."""
+SAMPLED = 2**25
+"""Predicted values held at once."""
+PARTS = 10
+"""Largest number of parts of the folds in which the outcome is counted."""
+
+
+def intervals(
+    fit: Fit, cohort: Cohort | None = None, level: float = 0.9, draws: int = 400
+) -> xr.Dataset:
+    """Central predictive intervals `lower` and `upper`; see `Fit.intervals`."""
+    if not 0 < level < 1:
+        raise ValueError(f"level must be above 0 and below 1, got {level}")
+    if draws < 2:
+        raise ValueError(f"draws must be at least 2, got {draws}")
+    target = fit.cohort if cohort is None else cohort
+    individuals, traits = target.phenotype.shape
+    ends = np.empty((2, individuals, traits))
+    tails = (1 - level) / 2, (1 + level) / 2
+    together = max(1, SAMPLED // (draws * REPEATS * traits))
+    centre, scale = (moment.double().numpy() for moment in fit.scaler.phenotype)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(fit.seed)
+        for first in range(0, individuals, together):
+            rows = np.zeros(individuals, bool)
+            rows[first : first + together] = True
+            values = [
+                batch.noise.sample()
+                for batch in fit.batches(draws, cohort=cohort, rows=rows)
+                for _ in range(REPEATS)
+            ]
+            ends[:, rows] = np.quantile(torch.cat(values).numpy(), tails, 0) * scale + centre
+    dims = ("individual", "trait")
+    return xr.Dataset(
+        {name: (dims, end) for name, end in zip(("lower", "upper"), ends, strict=True)},
+        {dim: target.labels(dim) for dim in dims},
+    )
+
+
+def honest_level(
+    pit: NDArray[np.float64],
+    folds: NDArray[np.int64],
+    level: float = 0.9,
+    units: Units | None = None,
+) -> tuple[float, float, float]:
+    """The level to ask for, and what its intervals hold where it is learnt from other folds.
+
+    Args:
+        pit: Predictive probabilities `(n, T)`, NaN where missing.
+        folds: Fold `(n,)` in which each individual was held out.
+        level: Share of cells that intervals should hold, above 0 and below 1.
+        units: Group of each individual `(n,)`, from 0; None where each is a unit of its own.
+
+    Returns:
+        The level of central intervals that hold `level` of all held-out cells; the share that
+        they hold of each part of the folds if learnt from the others, and its standard error, NaN
+        where there is one fold. As an individual is held out but once, the share is not of cells
+        that the level has seen.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level must be above 0 and below 1, got {level}")
+    edge = np.abs(2 * pit - 1)
+    if not np.isfinite(edge).any():
+        return np.nan, np.nan, np.nan
+    asked = quantile(edge, level)
+    parts = np.unique(folds, return_inverse=True)[1] % PARTS
+    if parts.max() == 0:
+        return asked, np.nan, np.nan
+    placed = np.full_like(edge, np.nan)
+    for part in range(int(parts.max()) + 1):
+        own = parts == part
+        # cells on the edge of what is learnt from the others land on the edge of `level`
+        placed[own] = np.where(edge[own] <= quantile(edge[~own], level), 0.5, 1.0)
+    placed[np.isnan(edge)] = np.nan
+    return asked, *coverage(placed, level, units)
+
+
+def quantile(edge: NDArray[np.float64], level: float) -> float:
+    """The smallest of the values `(n, T)` below or at which a share `level` of n + 1 lies."""
+    known = np.sort(edge[np.isfinite(edge)])
+    place = int(np.ceil(level * (len(known) + 1))) - 1
+    return float(known[min(place, len(known) - 1)])
