@@ -4,6 +4,7 @@
     GENOMIC_CODE_DATA=mirror python benchmarks/realdata.py kinsler2020
     GENOMIC_CODE_DATA=mirror python benchmarks/realdata.py mpsa
     GENOMIC_CODE_DATA=mirror python benchmarks/realdata.py petkova2019
+    GENOMIC_CODE_DATA=mirror python benchmarks/realdata.py smn1 --peers
 
 Protocols. R2 is 1 - SSE / SST; densities are nats an observed cell; coverage is of central 90 %
 predictive intervals; CPU seconds are of one process with one thread, data loading left out.
@@ -43,23 +44,36 @@ petkova2019: each maternal mutant is left out whole and predicted from the wild 
   300, 600, 1,200 and 2,400 steps (one seed), because modes overfit six patterns.
 """
 
+from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Annotated
 
 import pandas as pd
 import torch
 import typer
-from realdata_methods import SETS
+from realdata_methods import SETS, Row
+from realdata_peers import PEERS
+
+
+def attempts(method: Callable[[int], Iterator[Row]], seed: int) -> Iterator[Row]:
+    """Rows of a method; a line that says so where a peer is not installed."""
+    try:
+        yield from method(seed)
+    except ModuleNotFoundError as missing:
+        print(f'{missing.name} is not installed; pip install ".[peers]"', flush=True)
 
 
 def main(
     name: Annotated[str, typer.Argument(help=f"One of {', '.join(SETS)}.")],
     seeds: Annotated[str, typer.Option(help="Seeds of folds and starts, with commas.")] = "0,1,2",
+    peers: Annotated[bool, typer.Option("--peers", help="Run peers beside ours.")] = False,
 ) -> None:
     """Print one line for each method and seed, then means and standard deviations over seeds."""
     torch.set_num_threads(1)
     rows = []
+    methods = [SETS[name], *(PEERS.get(name, []) if peers else [])]
     for seed in seeds.split(","):
-        for row in SETS[name](int(seed)):
+        for row in chain.from_iterable(attempts(method, int(seed)) for method in methods):
             rows.append({"seed": seed, **row._asdict()})
             print(pd.DataFrame(rows[-1:]).to_string(index=False, float_format="%.4f"), flush=True)
     grouped = pd.DataFrame(rows).drop(columns="seed").groupby("method", sort=False)

@@ -62,11 +62,16 @@ class Row(NamedTuple):
     seconds: float
 
 
-def bloom(seed: int) -> Iterator[Row]:
-    """Sparse pleiotropic effects and pairs; GBLUP."""
+def bloom_folds(seed: int) -> tuple[Cohort, NDArray[np.bool_]]:
+    """The cross and its ten training sets `(10, N)`."""
     cohort = datasets.load("bloom2013")
     fold = assign_folds(cohort, 10, seed)
-    training = np.stack([fold != k for k in range(10)])
+    return cohort, np.stack([fold != k for k in range(10)])
+
+
+def bloom(seed: int) -> Iterator[Row]:
+    """Sparse pleiotropic effects and pairs; GBLUP."""
+    cohort, training = bloom_folds(seed)
     observed = cohort.phenotype.values
     started = time.process_time()
     found = Hotspots().predict(cohort, training, seed=seed)
@@ -153,15 +158,20 @@ def scan(name: str, depth: bool, seed: int) -> Iterator[Row]:
         yield tested(f"{model.name}, {ensemble.members} starts", cohort, test, found, started)
 
 
-def landscape(seed: int) -> Iterator[Row]:
-    """Letters of few sites, all of whose interactions count; ridge regression."""
+def landscape_rows(seed: int) -> tuple[Cohort, NDArray[np.bool_]]:
+    """The genotypes of a draw, and which of them `(N)` are for training."""
     cohort = datasets.load("smn1")
     training = cohort.dataset["split"].values == "train"
     chosen = cohort.dataset["split"].values != "rest"
     if seed:
         draw = np.random.default_rng(seed).permutation(len(cohort))
         training, chosen = draw < 2000, draw < 4000
-    cohort, training = cohort.select(np.flatnonzero(chosen)), training[chosen]
+    return cohort.select(np.flatnonzero(chosen)), training[chosen]
+
+
+def landscape(seed: int) -> Iterator[Row]:
+    """Letters of few sites, all of whose interactions count; ridge regression."""
+    cohort, training = landscape_rows(seed)
     observed = cohort.phenotype.values[~training]
     started = time.process_time()
     found = GaussianProcess(latents=None).predict(cohort, training[None], progress=False)
