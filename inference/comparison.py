@@ -58,7 +58,8 @@ class Comparison:
     verdict: str
     """One sentence."""
     winner: str
-    """Name of the simplest formalization within 2 standard errors of the best."""
+    """Name of the simplest formalization within 2 standard errors of the best, and of each other
+    that is."""
     cells: xr.DataArray
     """Held-out log predictive density `(formalization, individual, trait)`, NaN where missing or
     never held out."""

@@ -2,8 +2,9 @@
 
 The simplest formalization within 2 standard errors of the best wins (more where units are few, see
 `units.reach`), the errors being those of the paired difference over individuals, or over groups
-where individuals come in groups. That the data do not tell formalizations apart is a verdict too,
-and so is that even the best of them does not fit.
+where individuals come in groups. One that another of them is clearly ahead of cannot win: close to
+a best that varies much, it may yet be refuted by the next. That the data do not tell formalizations
+apart is a verdict too, and so is that even the best of them does not fit.
 """
 
 from collections.abc import Mapping
@@ -56,7 +57,8 @@ class Verdict(NamedTuple):
     """What the held-out densities say."""
 
     winner: str
-    """Name of the simplest formalization within 2 standard errors of the best."""
+    """Name of the simplest formalization within 2 standard errors of the best, and of each other
+    that is."""
     close: tuple[str, ...]
     """Those within 2 standard errors of the best, the winner among them, best first."""
     sentence: str
@@ -90,7 +92,13 @@ def judge(
     ranked = sorted(scored, key=lambda name: (-individuals[name].sum(), models[name].complexity))
     paired = Paired(individuals, units)
     close = [name for name in ranked if not paired.clearly_ahead(ranked[0], name)]
-    winner = min(close, key=lambda name: (models[name].complexity, ranked.index(name)))
+    beaten = {
+        name: other for name in close for other in close[::-1] if paired.clearly_ahead(other, name)
+    }
+    winner = min(
+        (name for name in close if name not in beaten),
+        key=lambda name: (models[name].complexity, ranked.index(name)),
+    )
     caveats = []
     if BASELINE in individuals and paired.clearly_ahead(BASELINE, winner):
         gap, error = paired.ahead(BASELINE, winner)
@@ -99,13 +107,15 @@ def judge(
             "so none of these formalizations is adequate"
         )
     caveats += reservations(winner, close, misfits or {})
-    sentence = describe(paired, winner, close, ranked)
+    sentence = describe(paired, winner, close, ranked, beaten)
     if caveats:
         sentence += f"; but {'; and '.join(caveats)}"
     return Verdict(winner, tuple(close), sentence + ".")
 
 
-def describe(paired: Paired, winner: str, close: list[str], ranked: list[str]) -> str:
+def describe(
+    paired: Paired, winner: str, close: list[str], ranked: list[str], beaten: Mapping[str, str]
+) -> str:
     """Who wins, and by how much."""
     if winner == "null":
         return (
@@ -124,7 +134,8 @@ def describe(paired: Paired, winner: str, close: list[str], ranked: list[str]) -
     for name in close:
         if name != winner:
             gap, error = paired.ahead(name, winner)
-            others.append(f"{name} ({gap:+.1f} +- {error:.1f} nats)")
+            but = f", but clearly behind {beaten[name]}" if name in beaten else ""
+            others.append(f"{name} ({gap:+.1f} +- {error:.1f} nats{but})")
     return (
         f"{winner}: the simplest of those indistinguishable at this sample size; "
         f"within {round(paired.within, 1):g} standard errors of the best also {', '.join(others)}"

@@ -93,10 +93,10 @@ def methods(comparison: Comparison, record: dict[str, Any]) -> str:
         "The criterion is the log predictive density of individuals that were not fitted, summed "
         f"over {record['folds']} folds{whole} (Vehtari, Gelman & Gabry 2017); standard errors of "
         f"differences are paired over {unit}. The verdict names the simplest formalization "
-        "within two standard errors of the best. Weights are those of stacking (Yao et al. 2018); "
-        "the baseline ridge is GBLUP trait by trait with variance components by REML (Patterson & "
-        f"Thompson 1971). Seed {record['seed']}; software {tools}; SHA-256 of the data "
-        f"{cohort['fingerprint']}."
+        "within two standard errors of the best, and of each other that is. Weights are those of "
+        "stacking (Yao et al. 2018); the baseline ridge is GBLUP trait by trait with variance "
+        f"components by REML (Patterson & Thompson 1971). Seed {record['seed']}; software {tools}; "
+        f"SHA-256 of the data {cohort['fingerprint']}."
     )
 
 

@@ -60,3 +60,21 @@ def test_two_caveats_are_one_sentence() -> None:
 def test_formalizations_without_scores_are_left_out() -> None:
     verdict = judge(MODELS, scores(null=-2, factor=-0.05, generative=0.0))
     assert "polygenic" not in verdict.sentence
+
+
+def test_what_another_refutes_cannot_win() -> None:
+    # the best varies so much that `factor` is close to it, yet `polygenic` is plainly ahead
+    rng = np.random.default_rng(0)
+    base, wild = rng.normal(size=200), 12 * rng.normal(size=200)
+    found = {
+        "null": base - 9,
+        "factor": base,
+        "polygenic": base + 0.5 + 0.1 * rng.normal(size=200),
+        "generative": base + 1.2 + wild - wild.mean(),
+    }
+    verdict = judge(MODELS, found)
+    assert verdict.winner == "polygenic"
+    assert verdict.close == ("generative", "polygenic", "factor")
+    assert not verdict.decisive
+    assert "factor (-100.1 +- 1.4 nats" in verdict.sentence
+    assert "but clearly behind polygenic)" in verdict.sentence
