@@ -145,6 +145,7 @@ def record(comparison: Comparison) -> dict[str, Any]:
         },
         "formalizations": {name: repr(fit.formalization) for name, fit in comparison.fits.items()},
         "folds": int(comparison.folds.max()) + 1,
+        "groups": None if comparison.units is None else int(comparison.units.max()) + 1,
         "seed": comparison.seed,
         "settings": dataclasses.asdict(comparison.settings),
         "cohort": {

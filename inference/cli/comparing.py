@@ -162,9 +162,10 @@ def run_compare(
     if as_json:
         typer.echo(to_json(as_dict(result)))
     else:
+        unit = "individuals" if result.units is None else "groups of individuals"
         typer.echo(f"\n{result}\n")
         typer.echo(
-            f"held-out individuals, folds: {folds}, seed {seed}; elpd and elbo in nats, traits in "
+            f"held-out {unit}, folds: {folds}, seed {seed}; elpd and elbo in nats, traits in "
             "units of their standard deviation"
         )
     if out is not None:
