@@ -232,6 +232,9 @@ def summarise(
     misfits = {name: found.reasons for name, found in absolute.items()}
     verdict = judge(models, by_name, misfits, units)
     frame = table(cohort, scores, individuals, folds, units)
+    if groups is not None and units is None:
+        alone = "one group held out: errors are over its individuals"
+        frame["warning"] = [f"{words}; {alone}" if words else alone for words in frame["warning"]]
     for name, reason in (failed or {}).items():
         frame.loc[name, "warning"] = reason
     labels = {dim: cohort.labels(dim) for dim in ("individual", "trait")}

@@ -77,12 +77,7 @@ def table(
     return frame.sort_values("elpd", ascending=False, kind="stable")
 
 
-def warn(
-    score: Score,
-    row: "pd.Series[float]",
-    number: int,
-    what: str,
-) -> list[str]:
+def warn(score: Score, row: "pd.Series[float]", number: int, what: str) -> list[str]:
     """When not to trust a row, in plain words."""
     words = [score.warning] if score.warning else []
     if score.share_k > MOST_BAD:

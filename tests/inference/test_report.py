@@ -195,6 +195,9 @@ def test_groups_are_the_unit_of_errors(cohort: Cohort, tmp_path: Path) -> None:
     assert result.frame.index[0] == "factor"
     assert result.frame.loc["null", "dse"] == pytest.approx(standard_error(gap, families))
     assert "only 9 groups: dse too small" in " ".join(result.frame["warning"])
+    one = compare(["factor"], cohort, folds=families == 0, **options)
+    assert one.units is None
+    assert one.frame["warning"].str.contains("one group held out").all()
     result.save(tmp_path)
     loaded = Comparison.load(tmp_path)
     assert loaded.groups is not None
