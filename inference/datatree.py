@@ -119,7 +119,8 @@ def log_densities(fit: Fit, draws: int) -> dict[str, NDArray[np.float64]]:
     """`log_p` and `log_q` `(1, S)` of the draws."""
     log_p, log_q = [], []
     with torch.no_grad():
-        for part in fit.flat_parts(draws, LARGEST // max(fit.flat.dim, fit.data.observed.numel())):
+        largest = max(fit.flat.dim, fit.guide.width, fit.data.observed.numel())
+        for part in fit.flat_parts(draws, LARGEST // largest):
             log_p.append(fit.flat.log_joint(part, fit.data).double())
             log_q.append(fit.guide.log_density(fit.parameters, part).double())
     return {"log_p": torch.cat(log_p).numpy()[None], "log_q": torch.cat(log_q).numpy()[None]}

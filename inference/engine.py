@@ -225,7 +225,7 @@ def estimate_elbo(
     """ELBO `(F, R)` by `draws` draws and its Monte-Carlo standard error, in nats."""
     values = []
     lead = parameters.shape[:2]
-    largest = max(flat.dim, data.observed.shape[-2] * data.observed.shape[-1])
+    largest = max(flat.dim, guide.width, data.observed.shape[-2] * data.observed.shape[-1])
     together = max(1, TOGETHER // (lead.numel() * largest))
     with torch.no_grad():
         for first in range(0, draws, together):

@@ -13,7 +13,8 @@ from tqdm.auto import tqdm
 
 from genomic_code.inference.basis import Basis
 from genomic_code.inference.flat import FlatModel
-from genomic_code.inference.guides import Guide, choose_guide
+from genomic_code.inference.guide_choice import choose_guide
+from genomic_code.inference.guides import Guide
 from genomic_code.inference.nested import Sites, place
 from genomic_code.inference.optimise import DivergenceError, Settings, optimise
 from genomic_code.inference.posterior import Fit

@@ -7,21 +7,27 @@ from typing import ClassVar, Protocol
 import torch
 from torch import Tensor
 
-from genomic_code.inference.flat import FlatModel
-
-__all__ = ["GUIDES", "FullRank", "Guide", "LowRank", "MeanField", "TraitBlocks", "choose_guide"]
+__all__ = ["LARGEST", "FullRank", "Guide", "LocationScale", "LowRank", "MeanField", "folded"]
 
 LOG_2PI = math.log(2 * math.pi)
 LARGEST = 2**19
 """Largest number of entries of the blocks of one guide."""
-GUIDES = ("auto", "meanfield", "lowrank", "fullrank")
-"""What `Settings.guide` may be."""
 
 
 class Guide(Protocol):
     """A family of distributions over flat vectors `(..., P)`, by flat parameters `(..., Q)`."""
 
     name: ClassVar[str]
+
+    @property
+    def linear(self) -> bool:
+        """Whether draws are linear in the noise, so that they are jointly normal."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Numbers that one draw takes besides the flat vector."""
+        ...
 
     def start(self, location: Tensor, scale: float | Tensor = 0.05) -> Tensor:
         """Parameters around locations `(..., P)`, of standard deviations `(P,)` or one for all."""
@@ -41,6 +47,9 @@ class LocationScale:
 
     Parameters `(..., 2P + M)` hold the locations m, log s, then the M numbers of `mix`.
     """
+
+    linear = True
+    width = 0
 
     def mixing(self, location: Tensor) -> Tensor | None:
         """Where the numbers of `mix` start `(..., M)`; None where there are none."""
@@ -88,56 +97,6 @@ class MeanField(LocationScale):
     """Independent normals: `mix` changes nothing."""
 
     name: ClassVar[str] = "meanfield"
-
-
-@dataclass(frozen=True)
-class TraitBlocks(LocationScale):
-    """Mean field, but the effects of one locus on its T traits are jointly normal.
-
-    In the basis in which training individuals are uncorrelated, this is the exact posterior of
-    additive effects given their covariance between traits, where no cell is missing. A block is
-    mixed by I + A / sqrt(T), with the A strictly lower triangular matrices `(r, T, T)` of r loci.
-    """
-
-    name: ClassVar[str] = "traitblocks"
-
-    dim: int
-    """Length P of the flat vector."""
-    first: int
-    """Where the effects begin in it."""
-    loci: int
-    traits: int
-
-    def mixing(self, location: Tensor) -> Tensor:
-        """No correlation."""
-        return location.new_zeros(*location.shape[:-1], self.loci * self.traits**2)
-
-    def matrices(self, mixing: Tensor) -> Tensor:
-        """The matrices A / sqrt(T) `(..., r, T, T)`.
-
-        Without the root a step of the optimiser moves T entries at once and overshoots.
-        """
-        lower = folded(mixing, self.loci, self.traits, self.traits).tril(-1)
-        return lower / math.sqrt(self.traits)
-
-    def block(self, flat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """A flat vector before, in and after the effects, the latter `(..., r, T)`."""
-        last = self.first + self.loci * self.traits
-        effects = flat[..., self.first : last]
-        shape = (*flat.shape[:-1], self.loci, self.traits)
-        return flat[..., : self.first], effects.reshape(shape), flat[..., last:]
-
-    def mix(self, mixing: Tensor, noise: Tensor) -> Tensor:
-        """The effects of each locus mixed by I + A / sqrt(T)."""
-        before, effects, after = self.block(noise)
-        mixed = effects + (self.matrices(mixing) @ effects[..., None])[..., 0]
-        return torch.cat([before, mixed.flatten(-2), after], -1)
-
-    def unmix(self, mixing: Tensor, scaled: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The inverse of `mix`; determinant 1."""
-        before, effects, after = self.block(scaled)
-        noise = solve_unit(self.matrices(mixing), effects)
-        return torch.cat([before, noise.flatten(-2), after], -1), None
 
 
 @dataclass(frozen=True)
@@ -228,21 +187,3 @@ def solve_unit(lower: Tensor, values: Tensor) -> Tensor:
         lower, values[..., None], upper=False, unitriangular=True
     )
     return solved[..., 0]
-
-
-def choose_guide(flat: FlatModel, kind: str = "auto") -> Guide:
-    """The guide of a kind in `GUIDES`.
-
-    `auto`: trait blocks for dense additive effects of a size that allows it, else mean field.
-    """
-    if kind == "lowrank":
-        return LowRank(flat.dim, min(10, flat.dim))
-    if kind == "fullrank":
-        return FullRank(flat.dim)
-    if kind == "auto":
-        for site in flat.sites:
-            if site.name == "effects" and site.isotropic and site.dims == ("locus", "trait"):
-                loci, traits = site.shape
-                if traits > 1 and loci * traits**2 <= LARGEST:
-                    return TraitBlocks(flat.dim, site.start, loci, traits)
-    return MeanField()

@@ -40,7 +40,7 @@ class Chains(NamedTuple):
     acceptance: float
     """Share of proposals accepted in the second half."""
     gain: float
-    """Rise of the mean log joint density over the guide's draws, in nats."""
+    """Rise of the mean log density over the guide's draws, where these are normal, in nats."""
     drift: float
     """Its change over the last quarter, in standard deviations over chains: near 0 if settled."""
 
@@ -106,7 +106,7 @@ def refine(
 class Target:
     """Log joint density and its gradient in coordinates where the guide is standard normal.
 
-    Guides map them linearly, so the change of variables adds only a constant.
+    Guides that map them linearly change the density by a constant only, which is left out.
     """
 
     def __init__(self, fit: Fit) -> None:
@@ -115,6 +115,9 @@ class Target:
         def log_joint(position: Tensor, *data: Tensor) -> tuple[Tensor, Tensor]:
             flat = fit.guide.sample(parameters, position)
             value = fit.flat.log_joint(flat, Data(*data))
+            if not fit.guide.linear:
+                normal = -0.5 * position.square().sum(-1)
+                value = value + normal - fit.guide.log_density(parameters, flat)
             return value.sum(), value.detach()
 
         self.raw = torch.func.grad_and_value(log_joint, has_aux=True)

@@ -19,7 +19,8 @@ from genomic_code.inference.engine import (
 )
 from genomic_code.inference.fallback import pyro_step
 from genomic_code.inference.flat import FlatModel
-from genomic_code.inference.guides import GUIDES, Guide
+from genomic_code.inference.guide_choice import GUIDES
+from genomic_code.inference.guides import Guide
 from genomic_code.inference.starts import start_scale
 from genomic_code.spec.protocols import Data
 from genomic_code.spec.validate import one_of

@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from genomic_code.inference.fit import Settings
 from genomic_code.inference.flat import FlatModel, unvalidated
-from genomic_code.inference.guides import choose_guide
+from genomic_code.inference.guide_choice import choose_guide
 from genomic_code.inference.optimise import optimise
 from genomic_code.inference.starts import starts
 from genomic_code.spec.cohort import Cohort

@@ -9,6 +9,7 @@ import torch
 from genomic_code.inference.fit import fit_folds
 from genomic_code.inference.guides import FullRank, Guide, LowRank, MeanField
 from genomic_code.inference.optimise import Settings
+from genomic_code.inference.trait_guides import PartlyCentred, TraitBlocks
 from genomic_code.spec import Polygenic, simulate
 from genomic_code.spec.standardize import Scaler
 
@@ -85,6 +86,60 @@ def test_low_rank_holds_its_own_with_thousands_of_weights() -> None:
     assert fits[1].flat.dim > 1000
     assert fits[1].converged
     assert fits[1].elbo > fits[0].elbo - 4 * math.hypot(*(fit.elbo_error for fit in fits))
+
+
+CENTRED = PartlyCentred(TraitBlocks(1 + 12 + 3 + 3, first=1, loci=4, traits=3), 13, 16)
+"""4 rows of effects on 3 traits, after one other weight and before scales and correlations."""
+
+
+def test_partly_centred_density_is_that_of_the_draws() -> None:
+    guide = CENTRED
+    torch.manual_seed(0)
+    location = torch.randn(19, dtype=torch.float64)
+    start = guide.start(location, 0.3)
+    zero = torch.zeros(19, dtype=torch.float64)
+    torch.testing.assert_close(guide.sample(start, zero), location)
+    parameters = start + 0.5 * torch.randn(start.shape, dtype=torch.float64)
+    noise = torch.randn(19, dtype=torch.float64)
+    flat = guide.sample(parameters, noise)
+    jacobian = torch.func.jacrev(lambda e: guide.sample(parameters, e))(noise)
+    exact = torch.distributions.Normal(zero, 1).log_prob(noise).sum() - jacobian.slogdet()[1]
+    torch.testing.assert_close(guide.log_density(parameters, flat), exact)
+    many = guide.sample(parameters.expand(2, 3, -1), noise.expand(5, 2, 3, -1))
+    torch.testing.assert_close(many[4, 1, 2], flat)
+    density = guide.log_density(parameters.expand(2, 3, -1), many)
+    torch.testing.assert_close(density, exact.expand(5, 2, 3))
+
+
+def test_partly_centred_has_both_ends() -> None:
+    """With w = 0 it is the inner guide; with w = 1 effects do not depend on how traits mix."""
+    guide = CENTRED
+    torch.manual_seed(0)
+    inner = guide.blocks.start(torch.randn(19, dtype=torch.float64), 0.3)
+    noise = torch.randn(19, dtype=torch.float64)
+    none = torch.cat([inner, torch.full((4,), -40.0, dtype=torch.float64)])
+    torch.testing.assert_close(guide.sample(none, noise), guide.blocks.sample(inner, noise))
+    whole = torch.cat([inner, torch.full((4,), 40.0, dtype=torch.float64)])
+    noise = noise.expand(2, -1).clone()
+    noise[1, 13:] += 1  # other scales and correlations, the same effects
+    flat = guide.sample(whole, noise)
+    mixing = torch.linalg.inv(guide.inverse(flat))
+    effects = flat[:, 1:13].reshape(2, 4, 3) @ mixing
+    assert (mixing[0] - mixing[1]).abs().max() > 0.1
+    torch.testing.assert_close(effects[0], effects[1])
+
+
+def test_centring_gains_where_traits_are_many() -> None:
+    cohort = simulate("polygenic", individuals=150, loci=60, traits=12, heritability=0.6, seed=1)
+    everyone = np.ones((1, 150), bool)
+    fits = {
+        kind: fit_folds("polygenic", cohort, everyone, Settings(guide=kind), 0, False)[0]
+        for kind in ("auto", "meanfield")
+    }
+    assert fits["auto"].guide.name == "partlycentred"
+    assert fits["auto"].converged
+    gain = fits["auto"].elbo - fits["meanfield"].elbo
+    assert gain > 10 + 4 * math.hypot(*(fit.elbo_error for fit in fits.values()))
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.name)
