@@ -31,6 +31,8 @@ def choose_guide(flat: FlatModel, kind: str = "auto") -> Guide:
     scale, correlation = sites.get("trait_scale"), sites.get("trait_correlation")
     if scale is None or correlation is None:
         return blocks
+    if (*scale.free_shape, *correlation.free_shape) != (traits, traits * (traits - 1) // 2):
+        return blocks  # these names mean something else here
     return PartlyCentred(blocks, scale.start, correlation.start)
 
 

@@ -12,6 +12,9 @@ from genomic_code.inference.guides import LocationScale, folded, solve_unit
 
 __all__ = ["PartlyCentred", "TraitBlocks"]
 
+LITTLE = -2.0
+"""Where the logits of w start: from 0 the way to rows without information is longer than a fit."""
+
 
 @dataclass(frozen=True)
 class TraitBlocks(LocationScale):
@@ -74,7 +77,7 @@ class PartlyCentred:
 
         z = v ((1 - w) I + w M^-1),   0 < w < 1
 
-    with v and all other sites as in `blocks`, and w of each row learnt with them, from 1/2.
+    with v and all other sites as in `blocks`, and w of each row learnt with them.
     Papaspiliopoulos, Roberts & Skold 2007, doi:10.1214/088342307000000014; Gorinova, Moore &
     Hoffman 2020, arXiv:1906.03028.
     """
@@ -95,9 +98,9 @@ class PartlyCentred:
 
     def start(self, location: Tensor, scale: float | Tensor = 0.05) -> Tensor:
         """Parameters around locations `(..., P)`; `scale` is that of v and the other sites."""
-        halves = location.new_zeros(*location.shape[:-1], self.blocks.loci)
-        plain, _ = self.uncentre(halves, location)
-        return torch.cat([self.blocks.start(plain, scale), halves], -1)
+        logits = location.new_full((*location.shape[:-1], self.blocks.loci), LITTLE)
+        plain, _ = self.uncentre(logits, location)
+        return torch.cat([self.blocks.start(plain, scale), logits], -1)
 
     def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
         """Reparameterised draws of standard normal `noise` `(..., P)`."""
