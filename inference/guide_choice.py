@@ -6,15 +6,16 @@ from genomic_code.inference.trait_guides import PartlyCentred, TraitBlocks
 
 __all__ = ["GUIDES", "choose_guide"]
 
-GUIDES = ("auto", "meanfield", "lowrank", "fullrank")
+GUIDES = ("auto", "meanfield", "centred", "lowrank", "fullrank")
 """What `Settings.guide` may be."""
 
 
 def choose_guide(flat: FlatModel, kind: str = "auto") -> Guide:
     """The guide of a kind in `GUIDES`.
 
-    `auto`: for dense additive effects trait blocks, partly centred where traits have the scales and
-    correlations of `spec.priors`, where their size allows it; else mean field.
+    `auto`: for dense additive effects trait blocks, where their size allows it; else mean field.
+    `centred`: these, partly centred where traits have the scales and correlations of `spec.priors`;
+    better where the model is true, but slower to converge, and not yet where traits have outliers.
     """
     if kind == "lowrank":
         return LowRank(flat.dim, min(10, flat.dim))
@@ -22,14 +23,14 @@ def choose_guide(flat: FlatModel, kind: str = "auto") -> Guide:
         return FullRank(flat.dim)
     sites = {site.name: site for site in flat.sites}
     effects = sites.get("effects")
-    if kind != "auto" or effects is None or not dense(effects):
+    if kind not in ("auto", "centred") or effects is None or not dense(effects):
         return MeanField()
     loci, traits = effects.shape
     if loci * traits**2 > LARGEST:
         return MeanField()
     blocks = TraitBlocks(flat.dim, effects.start, loci, traits)
     scale, correlation = sites.get("trait_scale"), sites.get("trait_correlation")
-    if scale is None or correlation is None:
+    if kind == "auto" or scale is None or correlation is None:
         return blocks
     if (*scale.free_shape, *correlation.free_shape) != (traits, traits * (traits - 1) // 2):
         return blocks  # these names mean something else here

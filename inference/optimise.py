@@ -64,7 +64,8 @@ class Settings:
     """Draws for the final ELBO; fewer where the weights are very many."""
     guide: str = "auto"
     """Variational family: `auto` takes trait blocks for dense additive effects, else mean field;
-    `meanfield`, `lowrank` (rank 10) or `fullrank` (small models)."""
+    `centred` also centres these as far as the data ask; `meanfield`, `lowrank` (rank 10) or
+    `fullrank` (small models)."""
     backend: str = "traced"
     """`traced` records the step once; `inductor` compiles it too, which pays from some ten thousand
     steps on; `eager` runs the model at each step; `pyro` leaves the step to Pyro's Trace_ELBO, a
