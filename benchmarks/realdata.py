@@ -55,10 +55,10 @@ from realdata_methods import SETS, Row
 from realdata_peers import PEERS
 
 
-def attempts(method: Callable[[int], Iterator[Row]], seed: int) -> Iterator[Row]:
-    """Rows of a method; a line that says so where a peer is not installed."""
+def attempted(peer: Callable[[int], Iterator[Row]], seed: int) -> Iterator[Row]:
+    """Rows of a peer; a line that says so where it is not installed."""
     try:
-        yield from method(seed)
+        yield from peer(seed)
     except ModuleNotFoundError as missing:
         print(f'{missing.name} is not installed; pip install ".[peers]"', flush=True)
 
@@ -71,9 +71,10 @@ def main(
     """Print one line for each method and seed, then means and standard deviations over seeds."""
     torch.set_num_threads(1)
     rows = []
-    methods = [SETS[name], *(PEERS.get(name, []) if peers else [])]
+    beside = PEERS.get(name, []) if peers else []
     for seed in seeds.split(","):
-        for row in chain.from_iterable(attempts(method, int(seed)) for method in methods):
+        runs = (attempted(peer, int(seed)) for peer in beside)
+        for row in chain(SETS[name](int(seed)), *runs):
             rows.append({"seed": seed, **row._asdict()})
             print(pd.DataFrame(rows[-1:]).to_string(index=False, float_format="%.4f"), flush=True)
     grouped = pd.DataFrame(rows).drop(columns="seed").groupby("method", sort=False)

@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from realdata_methods import Row, bloom_folds, landscape_rows
+from realdata_methods import Row, bloom_folds, landscape_rows, undistributed
 
 from genomic_code.inference.table import r_squared
 from genomic_code.spec import Cohort, datasets
@@ -99,8 +99,7 @@ def trees(name: str, seed: int) -> Iterator[Row]:
     test = split == "test"
     started = time.process_time()
     means = boosted(cohort, split == "train", split == "validation", seed)[test]
-    r2 = r_squared(cohort.phenotype.values[test], means)
-    yield Row("LightGBM", r2, np.nan, np.nan, time.process_time() - started)
+    yield undistributed("LightGBM", cohort.phenotype.values[test], means, started)
 
 
 def some_for_stopping(training: NDArray[np.bool_], seed: int) -> NDArray[np.bool_]:
@@ -110,25 +109,28 @@ def some_for_stopping(training: NDArray[np.bool_], seed: int) -> NDArray[np.bool
 
 
 def landscape(seed: int) -> Iterator[Row]:
-    """gpmap-tools: variance components of all orders of interaction; LightGBM.
+    """gpmap-tools: variance components of all orders of interaction.
 
     Zhou et al. 2022, doi:10.1073/pnas.2204233119.
     """
     from gpmap.inference import VCregression
 
     cohort, training = landscape_rows(seed)
-    letters, values = np.array(cohort.labels("individual")), cohort.phenotype.values[:, 0]
+    letters, values = np.array(cohort.labels("individual")), cohort.phenotype.values
     started = time.process_time()
     model = VCregression(genotypes=letters, cg_rtol=1e-3, progress=False)
-    model.fit(letters[training], values[training], y_var=np.full(training.sum(), VARIANCE))
-    means = model.predict(letters[~training])["f"].values
-    r2 = r_squared(values[~training, None], means[:, None])
-    yield Row("gpmap-tools VCregression", r2, np.nan, np.nan, time.process_time() - started)
+    model.fit(letters[training], values[training, 0], y_var=np.full(training.sum(), VARIANCE))
+    means = model.predict(letters[~training])[["f"]].values
+    yield undistributed("gpmap-tools VCregression", values[~training], means, started)
+
+
+def landscape_trees(seed: int) -> Iterator[Row]:
+    """LightGBM on the letters of a splice site."""
+    cohort, training = landscape_rows(seed)
     started = time.process_time()
     stop = some_for_stopping(training, seed)
     means = boosted(cohort, training & ~stop, stop, seed)[~training]
-    r2 = r_squared(cohort.phenotype.values[~training], means)
-    yield Row("LightGBM", r2, np.nan, np.nan, time.process_time() - started)
+    yield undistributed("LightGBM", cohort.phenotype.values[~training], means, started)
 
 
 def bloom(seed: int) -> Iterator[Row]:
@@ -142,8 +144,7 @@ def bloom(seed: int) -> Iterator[Row]:
     for rows in training:
         stop = some_for_stopping(rows, seed)
         means[~rows] = boosted(thin, rows & ~stop, stop, seed)[~rows]
-    r2 = r_squared(cohort.phenotype.values, means)
-    yield Row("LightGBM", r2, np.nan, np.nan, time.process_time() - started)
+    yield undistributed("LightGBM", cohort.phenotype.values, means, started)
 
 
 PEERS: dict[str, list[Callable[[int], Iterator[Row]]]] = {
@@ -151,5 +152,5 @@ PEERS: dict[str, list[Callable[[int], Iterator[Row]]]] = {
     "mpsa": [partial(mavenn, "mpsa", ("additive", "neighbor", "pairwise")), partial(trees, "mpsa")],
     "amyloid": [partial(mavenn, "amyloid", ("additive",)), partial(trees, "amyloid")],
     "tdp43": [partial(mavenn, "tdp43", ("additive",)), partial(trees, "tdp43")],
-    "smn1": [landscape],
+    "smn1": [landscape, landscape_trees],
 }

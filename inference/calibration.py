@@ -18,7 +18,14 @@ from genomic_code.inference.posterior import Fit
 from genomic_code.inference.signatures import MEANING, signatures
 from genomic_code.inference.units import Units, unit_sums
 
-__all__ = ["AbsoluteFit", "absolute_fit", "coverage", "coverage_by_trait"]
+__all__ = [
+    "AbsoluteFit",
+    "absolute_fit",
+    "check_level",
+    "coverage",
+    "coverage_by_trait",
+    "share_inside",
+]
 
 Array = NDArray[np.float64]
 
@@ -47,10 +54,20 @@ def coverage(pit: Array, level: float = 0.9, units: Units | None = None) -> tupl
         The coverage, and a standard error over units: the cells of one are not independent. For
         one trait, and individuals as units, it is the binomial error.
     """
+    check_level(level)
+    return share_inside(np.abs(pit - 0.5) <= level / 2, ~np.isnan(pit), units)
+
+
+def check_level(level: float) -> None:
+    """Refuse what is no probability of an interval."""
     if not 0 < level < 1:
         raise ValueError(f"level must be above 0 and below 1, got {level}")
-    observed = ~np.isnan(pit)
-    inside = observed & (np.abs(np.where(observed, pit, 0.5) - 0.5) <= level / 2)
+
+
+def share_inside(
+    inside: NDArray[np.bool_], observed: NDArray[np.bool_], units: Units | None
+) -> tuple[float, float]:
+    """Share of observed cells `(N, T)` that are inside, none of them missing, and its error."""
     count = int(observed.sum())
     if not count:
         return np.nan, np.nan

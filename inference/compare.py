@@ -84,8 +84,8 @@ def compare(
     models = named(CANDIDATES if formalizations is None else formalizations)
     skipped = unfit(models, cohort) if formalizations is None else {}
     models = {name: model for name, model in models.items() if name not in skipped}
-    assigned = assign_folds(cohort, folds, seed, groups)
     labels = group_labels(cohort, groups)
+    assigned = assign_folds(cohort, folds, seed, labels)
     grouped = None if labels is None else np.unique(labels, return_inverse=True)[1].reshape(-1)
     training = np.stack(
         [assigned != k for k in range(assigned.max() + 1)] + [np.ones(len(cohort), bool)]

@@ -13,18 +13,11 @@ import xarray as xr
 from arviz_stats.utils import ELPDData
 from numpy.typing import NDArray
 
-from genomic_code.inference.calibration import (
-    AbsoluteFit,
-    absolute_fit,
-    coverage_by_trait,
-)
+from genomic_code.inference.calibration import AbsoluteFit, absolute_fit, coverage_by_trait
 from genomic_code.inference.intervals import honest_level
 from genomic_code.inference.optimise import Settings
 from genomic_code.inference.posterior import Fit
-from genomic_code.inference.scores import (
-    GOOD_K,
-    Score,
-)
+from genomic_code.inference.scores import GOOD_K, Score
 from genomic_code.inference.table import table
 from genomic_code.inference.units import Units, codes, standard_error
 from genomic_code.inference.verdict import BASELINE, judge
@@ -147,11 +140,12 @@ class Comparison:
         """
         known = [] if self.pit is None else [str(each) for each in self.pit["formalization"].values]
         known = [each for each in known if each != BASELINE]
-        if (name or self.winner) not in known:
-            raise ValueError(f"name must be one of {', '.join(known)}, got {name or self.winner!r}")
+        name = name or self.winner
+        if name not in known:
+            raise ValueError(f"name must be one of {', '.join(known)}, got {name!r}")
         assert self.pit is not None
         held = self.folds >= 0
-        pit = self.pit.sel(formalization=name or self.winner).values[held]
+        pit = self.pit.sel(formalization=name).values[held]
         return honest_level(pit, self.folds[held], level, self.units)
 
     @property
@@ -231,10 +225,7 @@ def summarise(
     }
     misfits = {name: found.reasons for name, found in absolute.items()}
     verdict = judge(models, by_name, misfits, units)
-    frame = table(cohort, scores, individuals, folds, units)
-    if groups is not None and units is None:
-        alone = "one group held out: errors are over its individuals"
-        frame["warning"] = [f"{words}; {alone}" if words else alone for words in frame["warning"]]
+    frame = table(cohort, scores, individuals, folds, groups)
     for name, reason in (failed or {}).items():
         frame.loc[name, "warning"] = reason
     labels = {dim: cohort.labels(dim) for dim in ("individual", "trait")}

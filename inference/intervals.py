@@ -12,7 +12,7 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from genomic_code.inference.calibration import coverage
+from genomic_code.inference.calibration import check_level, share_inside
 from genomic_code.inference.posterior import Fit
 from genomic_code.inference.units import Units
 from genomic_code.spec.cohort import Cohort
@@ -31,8 +31,7 @@ def intervals(
     fit: Fit, cohort: Cohort | None = None, level: float = 0.9, draws: int = 400
 ) -> xr.Dataset:
     """Central predictive intervals `lower` and `upper`; see `Fit.intervals`."""
-    if not 0 < level < 1:
-        raise ValueError(f"level must be above 0 and below 1, got {level}")
+    check_level(level)
     if draws < 2:
         raise ValueError(f"draws must be at least 2, got {draws}")
     target = fit.cohort if cohort is None else cohort
@@ -79,8 +78,7 @@ def honest_level(
         where there is one fold. As an individual is held out but once, the share is not of cells
         that the level has seen.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level must be above 0 and below 1, got {level}")
+    check_level(level)
     edge = np.abs(2 * pit - 1)
     if not np.isfinite(edge).any():
         return np.nan, np.nan, np.nan
@@ -88,13 +86,11 @@ def honest_level(
     parts = np.unique(folds, return_inverse=True)[1] % PARTS
     if parts.max() == 0:
         return asked, np.nan, np.nan
-    placed = np.full_like(edge, np.nan)
+    inside = np.zeros(edge.shape, bool)
     for part in range(int(parts.max()) + 1):
         own = parts == part
-        # cells on the edge of what is learnt from the others land on the edge of `level`
-        placed[own] = np.where(edge[own] <= quantile(edge[~own], level), 0.5, 1.0)
-    placed[np.isnan(edge)] = np.nan
-    return asked, *coverage(placed, level, units)
+        inside[own] = edge[own] <= quantile(edge[~own], level)
+    return asked, *share_inside(inside, ~np.isnan(edge), units)
 
 
 def quantile(edge: NDArray[np.float64], level: float) -> float:

@@ -32,6 +32,7 @@ from genomic_code.inference.comparison import Comparison
 from genomic_code.inference.fit import Settings
 from genomic_code.inference.plots import plot_differences, plot_elbo, plot_predictions
 from genomic_code.inference.posterior import Fit
+from genomic_code.inference.units import count
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.files import atomic, check_version, existing, reading
 from genomic_code.spec.protocols import Formalization
@@ -124,7 +125,7 @@ def save_comparison(comparison: Comparison, directory: Path) -> list[Path]:
 
 def record(comparison: Comparison) -> dict[str, Any]:
     """What a reader of the results must know to trust and repeat them."""
-    cohort = comparison.cohort
+    cohort, units = comparison.cohort, comparison.units
     truth = {
         key: plain(cohort.dataset.attrs[key])
         for key in ("formalization", "heritability", "seed")
@@ -145,7 +146,7 @@ def record(comparison: Comparison) -> dict[str, Any]:
         },
         "formalizations": {name: repr(fit.formalization) for name, fit in comparison.fits.items()},
         "folds": int(comparison.folds.max()) + 1,
-        "groups": None if comparison.units is None else int(comparison.units.max()) + 1,
+        "groups": None if units is None else count(len(units), units),
         "seed": comparison.seed,
         "settings": dataclasses.asdict(comparison.settings),
         "cohort": {

@@ -8,8 +8,9 @@ from arviz_stats.base.array import array_stats
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from genomic_code.inference.folds import group_labels
 from genomic_code.inference.posterior import Fit
-from genomic_code.inference.units import Units, codes, standard_error
+from genomic_code.inference.units import Units, codes, count, standard_error
 from genomic_code.spec.standardize import phenotype_sd
 
 __all__ = ["Score", "check_equal_data", "quick_look", "stacking_bootstrap", "stacking_weights"]
@@ -140,8 +141,7 @@ def loo_table(fits: dict[str, Fit]) -> pd.DataFrame:
     rows = {}
     for name, fit in fits.items():
         look = quick_look(fit)
-        groups = None if fit.cohort.groups is None else fit.cohort.groups.values
-        error = standard_error(look.individuals, codes(groups, fit.training))
+        error = standard_error(look.individuals, codes(group_labels(fit.cohort), fit.training))
         warning = ""
         if look.refused:
             warning = (
@@ -182,8 +182,7 @@ def stacking_bootstrap(
     """
     density = np.exp(individuals - individuals.max(0))
     models, n = density.shape
-    number = n if units is None else int(units.max()) + 1
-    share = np.random.default_rng(seed).dirichlet(np.ones(number), draws)
+    share = np.random.default_rng(seed).dirichlet(np.ones(count(n, units)), draws)
     if units is not None:
         share = share[:, units] / share[:, units].sum(1, keepdims=True)
     weights = np.full((draws, models), 1 / models)

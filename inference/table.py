@@ -15,7 +15,7 @@ from genomic_code.inference.scores import (
     stacking_bootstrap,
     stacking_weights,
 )
-from genomic_code.inference.units import Units, standard_error
+from genomic_code.inference.units import Units, codes, count, standard_error
 from genomic_code.spec.cohort import Cohort
 
 __all__ = ["r_squared", "table"]
@@ -24,6 +24,7 @@ FEW = 100
 """Individuals, or groups, below which the error of a difference is itself unsure."""
 SMALL = 4.0
 """Nats below which a difference is no difference; Sivula et al. 2020, arXiv:2008.10296."""
+ALONE = "one group held out: errors are over its individuals"
 HONEST = (0.87, 0.93)
 """Coverage of 90 % intervals that needs no warning."""
 
@@ -33,13 +34,13 @@ def table(
     scores: Mapping[str, Score],
     individuals: NDArray[np.float64],
     folds: NDArray[np.int64],
-    units: Units | None,
+    groups: NDArray[np.int64] | None,
 ) -> pd.DataFrame:
     """Columns as in `Comparison.frame`, best first; `individuals` `(M, n)` are those held out."""
     names = list(scores)
     held = folds >= 0
+    units = codes(groups, held)
     elpd = individuals.sum(1)
-    number = individuals.shape[1] if units is None else int(units.max()) + 1
     differences = individuals - individuals[int(elpd.argmax())]
     phenotype = cohort.phenotype.values.astype(float)[held]
     covered = {
@@ -64,12 +65,14 @@ def table(
         },
         index=pd.Index(names, name="formalization"),
     )
-    what = "individuals" if units is None else "groups"
+    number, what = count(len(individuals.T), units), "individuals" if units is None else "groups"
+    alone = groups is not None and units is None
     frame["warning"] = [
         "; ".join(
             [
                 *warn(scores[str(name)], row, number, what),
                 *honesty(scores[str(name)].pit[held], folds[held], shares, units),
+                *([ALONE] if alone else []),
             ]
         )
         for (name, row), shares in zip(frame.iterrows(), covered[0.9], strict=True)

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, t
+from scipy.special import ndtr, stdtrit
 
-__all__ = ["codes", "reach", "standard_error", "unit_sums"]
+__all__ = ["codes", "count", "reach", "standard_error", "unit_sums"]
 
 Array = NDArray[np.float64]
 Units = NDArray[np.int64]
@@ -34,11 +34,16 @@ def codes(labels: NDArray[Any] | None, held: NDArray[np.bool_]) -> Units | None:
     return found if len(found) and found.max() > 0 else None
 
 
+def count(individuals: int, units: Units | None) -> int:
+    """Number of units among so many individuals."""
+    return individuals if units is None else int(units.max()) + 1
+
+
 def unit_sums(values: Array, units: Units | None) -> Array:
     """Sums over units `(..., G)` of values `(..., n)`."""
     if units is None:
         return values
-    sums = np.zeros((*values.shape[:-1], int(units.max()) + 1))
+    sums = np.zeros((*values.shape[:-1], count(values.shape[-1], units)))
     np.add.at(sums.T, units, values.T)
     return sums
 
@@ -65,4 +70,4 @@ def reach(number: int, errors: float = 2.0) -> float:
 
     The tails of Student's t: 2.0 errors from 100 units on, 2.3 for 10, 2.9 for 5.
     """
-    return float(t.isf(norm.sf(errors), max(number - 1, 1)))
+    return float(stdtrit(max(number - 1, 1), ndtr(errors)))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from genomic_code.inference.units import Units, reach, standard_error
+from genomic_code.inference.units import Units, count, reach, standard_error
 from genomic_code.spec.protocols import Formalization
 
 __all__ = ["BASELINE", "WITHIN", "Paired", "Verdict", "judge"]
@@ -38,9 +38,8 @@ class Paired(NamedTuple):
     @property
     def within(self) -> float:
         """Standard errors within which two do not differ."""
-        if self.units is not None:
-            return reach(len(np.unique(self.units)), WITHIN)
-        return reach(len(next(iter(self.individuals.values()))), WITHIN)
+        individuals = len(next(iter(self.individuals.values())))
+        return reach(count(individuals, self.units), WITHIN)
 
     def ahead(self, first: str, second: str) -> tuple[float, float]:
         """Difference of the sums, and its paired standard error, in nats."""
