@@ -76,9 +76,8 @@ def make_step(flat: FlatModel, guide: Guide, scale: float = 1.0) -> Step:
     """
 
     def loss(parameters: Tensor, noise: Tensor, data: Data) -> tuple[Tensor, Tensor]:
-        draw = guide.sample(parameters, noise)
-        log_joint = flat.log_joint(draw, data, scale)
-        elbo = (log_joint - guide.log_density(parameters.detach(), draw)).mean(0)
+        draw, density = guide.draw(parameters, noise)
+        elbo = (flat.log_joint(draw, data, scale) - density).mean(0)
         return -elbo.sum(), elbo.detach()
 
     gradient = torch.func.grad_and_value(loss, has_aux=True)
@@ -230,7 +229,7 @@ def estimate_elbo(
     with torch.no_grad():
         for first in range(0, draws, together):
             noise = parameters.new_empty(min(together, draws - first), *lead, flat.dim)
-            draw = guide.sample(parameters, noise.normal_(generator=generator))
-            values.append(flat.log_joint(draw, data) - guide.log_density(parameters, draw))
+            draw, density = guide.draw(parameters, noise.normal_(generator=generator))
+            values.append(flat.log_joint(draw, data) - density)
     stacked = torch.cat(values).cpu().double()
     return stacked.mean(0), stacked.std(0) / math.sqrt(draws)

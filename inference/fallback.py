@@ -29,8 +29,7 @@ def pyro_step(flat: FlatModel, guide: Guide) -> Step:
     model = model or flat.formalization
 
     def sampler(data: Data, parameters: Tensor, noise: Tensor) -> None:
-        draw = guide.sample(parameters, noise)
-        density = guide.log_density(parameters.detach(), draw)  # sticking the landing
+        draw, density = guide.draw(parameters, noise)
         auxiliary: Any = {"is_auxiliary": True}
         pyro.sample("flat", Delta(draw, density, event_dim=1), infer=auxiliary)
         for site in flat.sites:

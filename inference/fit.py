@@ -163,7 +163,8 @@ def fit_batch(
     data = Data(*(torch.stack(tensors).unsqueeze(1) for tensors in zip(*folds, strict=True)))
     guide = choose_guide(flat, settings.guide)
     if settings.device == "cpu":
-        optimum = optimise(flat, guide, location, data, settings, generator, bar, keep)
+        bound = guide.bind(flat, data)
+        optimum = optimise(flat, bound, location, data, settings, generator, bar, keep)
     else:
         device = torch.device(settings.device)
         seeded = torch.Generator(device).manual_seed(seed)
@@ -172,7 +173,8 @@ def fit_batch(
         with device:  # what the model makes itself, it makes there
             there = FlatModel(model, folds[0].shape, known)
             start = location.to(device)
-            optimum = optimise(there, guide, start, tables, settings, seeded, bar, keep)
+            bound = guide.bind(there, tables)
+            optimum = optimise(there, bound, start, tables, settings, seeded, bar, keep)
     return [
         Fit(
             formalization=model,
@@ -182,7 +184,7 @@ def fit_batch(
             basis=None if bases is None else bases[f],
             flat=flat,
             data=folds[f],
-            guide=guide,
+            guide=guide.bind(flat, folds[f]),
             parameters=optimum.parameters[f],
             elbo=float(optimum.elbo[f]),
             elbo_error=float(optimum.error[f]),
@@ -221,7 +223,7 @@ def rebuild(
         basis=rotation,
         flat=flat,
         data=data,
-        guide=guide,
+        guide=guide.bind(flat, data),
         **results,
     )
 

@@ -1,19 +1,27 @@
 """Which variational family a model gets."""
 
-from genomic_code.inference.flat import FlatModel, Site
+import torch
+
+from genomic_code.inference.collapsed import Collapsed
+from genomic_code.inference.flat import FlatModel, Site, compose
 from genomic_code.inference.guides import LARGEST, FullRank, Guide, LowRank, MeanField
 from genomic_code.inference.trait_guides import PartlyCentred, TraitBlocks
+from genomic_code.spec.noise import Normal
 
 __all__ = ["GUIDES", "choose_guide"]
 
 GUIDES = ("auto", "meanfield", "centred", "lowrank", "fullrank")
 """What `Settings.guide` may be."""
 
+WORK = 2**26
+"""Most multiplications for the factors of the effects in one draw."""
+
 
 def choose_guide(flat: FlatModel, kind: str = "auto") -> Guide:
     """The guide of a kind in `GUIDES`.
 
-    `auto`: for dense additive effects trait blocks, where their size allows it; else mean field.
+    `auto`: for direct effects under normal noise `Collapsed`, for dense additive effects trait
+    blocks, where their size allows it; else mean field.
     `centred`: these, partly centred where traits have the scales and correlations of `spec.priors`;
     better where the model is true, but slower to converge, and not yet where traits have outliers.
     """
@@ -23,6 +31,8 @@ def choose_guide(flat: FlatModel, kind: str = "auto") -> Guide:
         return FullRank(flat.dim)
     sites = {site.name: site for site in flat.sites}
     effects = sites.get("effects")
+    if kind == "auto" and effects is not None and direct(flat, effects):
+        return Collapsed(effects.start, *effects.shape)
     if kind not in ("auto", "centred") or effects is None or not dense(effects):
         return MeanField()
     loci, traits = effects.shape
@@ -35,6 +45,24 @@ def choose_guide(flat: FlatModel, kind: str = "auto") -> Guide:
     if (*scale.free_shape, *correlation.free_shape) != (traits, traits * (traits - 1) // 2):
         return blocks  # these names mean something else here
     return PartlyCentred(blocks, scale.start, correlation.start)
+
+
+def direct(flat: FlatModel, effects: Site) -> bool:
+    """Whether the effects have a normal posterior given all other sites, and a cheap one."""
+    formalization = flat.formalization
+    if not (getattr(formalization, "direct", False) and isinstance(formalization.noise, Normal)):
+        return False
+    loci, traits = effects.shape
+    entries = slice(effects.start, effects.stop)
+    location, precision = flat.normal.location[entries], flat.normal.precision[entries]
+    if traits * loci**3 > WORK or (location != 0).any() or (precision != 1).any():
+        return False
+    # a prior of the user's may make anything of its sites: the weights must be z times a factor
+    probe = torch.full((2, flat.dim), 0.1)
+    z = torch.linspace(-2, 2, effects.stop - effects.start)
+    probe[0, entries], probe[1, entries] = 1.0, z
+    one, other = compose(formalization, flat.unpack(probe)[0], flat.shape)[0]["effects"]
+    return one.shape == effects.shape and torch.allclose(other, one * z.reshape(effects.shape))
 
 
 def dense(effects: Site) -> bool:

@@ -1,13 +1,26 @@
 """Variational families over the flat unconstrained vector: what a population can be."""
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self
 
 import torch
 from torch import Tensor
 
-__all__ = ["LARGEST", "FullRank", "Guide", "LocationScale", "LowRank", "MeanField", "folded"]
+from genomic_code.inference.flat import FlatModel
+from genomic_code.spec.protocols import Data
+
+__all__ = [
+    "LARGEST",
+    "Family",
+    "FullRank",
+    "Guide",
+    "LocationScale",
+    "LowRank",
+    "MeanField",
+    "folded",
+]
 
 LOG_2PI = math.log(2 * math.pi)
 LARGEST = 2**19
@@ -41,15 +54,52 @@ class Guide(Protocol):
         """`log q(flat)`, shape `(...)`."""
         ...
 
+    def draw(self, parameters: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """What `sample` gives, and its `log q` `(...)` with the parameters in it held fixed.
 
-class LocationScale:
+        Their slope there has mean 0 and only adds to the variance: sticking the landing, Roeder et
+        al. 2017, arXiv:1703.09194.
+        """
+        ...
+
+    def bind(self, flat: FlatModel, data: Data) -> "Guide":
+        """The guide on a cohort, or several training sets of it; itself if it needs no data."""
+        ...
+
+
+class Family(ABC):
+    """A guide that does not look at the data."""
+
+    @abstractmethod
+    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
+        """Reparameterised draws of standard normal `noise` `(..., P)`."""
+
+    @abstractmethod
+    def log_density(self, parameters: Tensor, flat: Tensor) -> Tensor:
+        """`log q(flat)`, shape `(...)`."""
+
+    def draw(self, parameters: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """What `sample` gives, and its `log q` `(...)` with the parameters in it held fixed."""
+        flat = self.sample(parameters, noise)
+        return flat, self.log_density(parameters.detach(), flat)
+
+    def bind(self, flat: FlatModel, data: Data) -> Self:
+        """The guide itself."""
+        return self
+
+
+class LocationScale(Family):
     """Draws u = m + s * mix(e) of standard normal e, where `mix` is linear with its own parameters.
 
     Parameters `(..., 2P + M)` hold the locations m, log s, then the M numbers of `mix`.
     """
 
-    linear = True
-    width = 0
+    linear: ClassVar[bool] = True
+
+    @property
+    def width(self) -> int:
+        """Nothing besides the flat vector."""
+        return 0
 
     def mixing(self, location: Tensor) -> Tensor | None:
         """Where the numbers of `mix` start `(..., M)`; None where there are none."""

@@ -42,7 +42,8 @@ def formalization_from_json(text: str) -> Formalization:
 def encode(value: Any) -> Any:
     """Plain values, mappings, directed graphs and dataclasses as JSON."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        names = [each.name for each in dataclasses.fields(value) if each.init]
+        fields = {name: encode(getattr(value, name)) for name in names}
         kind = type(value)
         return {"class": f"{kind.__module__}:{kind.__qualname__}", "fields": fields}
     if isinstance(value, Mapping):

@@ -102,7 +102,7 @@ class Fit:
 
     def flat_draws(self, draws: int, seed: int | None = None) -> Tensor:
         """Draws `(S, P)` from the guide, in antithetic pairs: means converge much faster."""
-        return torch.cat(list(self.flat_parts(draws, draws, seed)))
+        return torch.cat(list(self.flat_parts(draws, CHUNK // max(self.guide.width, 1), seed)))
 
     def flat_parts(self, draws: int, size: int, seed: int | None = None) -> Iterator[Tensor]:
         """The same draws, at most `size` (made even) at a time."""
@@ -150,7 +150,7 @@ class Fit:
         if rows is not None:
             data = data.take(torch.from_numpy(rows))
         shape = data.shape
-        largest = max(self.flat.dim, shape.individuals * shape.traits)
+        largest = max(self.flat.dim, self.guide.width, shape.individuals * shape.traits)
         if not own and self.basis is not None:
             largest = max(largest, self.shape.loci * shape.traits)
         for number, part in enumerate(self.flat_parts(draws, CHUNK // largest, seed)):

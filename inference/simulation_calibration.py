@@ -102,11 +102,13 @@ def simulation_based_calibration(
     with tqdm(
         total=chosen.least(restarts), desc="simulations", disable=not progress, leave=False
     ) as bar:
-        optimum = optimise(flat, guide, location, data, chosen, generator, bar)
+        bound = guide.bind(flat, data)
+        optimum = optimise(flat, bound, location, data, chosen, generator, bar)
     ranks: dict[str, list[float]] = {name: [] for name in functionals}
     for fold, truth, parameters in zip(folds, truths, optimum.parameters, strict=True):
         noise = torch.randn(400, flat.dim, generator=generator)
-        expected = flat.expected(guide.sample(parameters, noise), fold)
+        draws = guide.bind(flat, fold).sample(parameters, noise)
+        expected = flat.expected(draws, fold)
         for name, functional in functionals.items():
             low = (functional(expected) < functional(truth[None])).double().mean()
             ranks[name].append(float(low))

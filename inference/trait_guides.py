@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions.transforms import CorrCholeskyTransform
 
-from genomic_code.inference.guides import LocationScale, folded, solve_unit
+from genomic_code.inference.guides import Family, LocationScale, folded, solve_unit
 
 __all__ = ["PartlyCentred", "TraitBlocks"]
 
@@ -66,7 +66,7 @@ class TraitBlocks(LocationScale):
 
 
 @dataclass(frozen=True)
-class PartlyCentred:
+class PartlyCentred(Family):
     """Effects on correlated traits, centred row by row as far as the data ask.
 
     Effects are z M, with z standard normal under the prior and M the mixing of traits, which has

@@ -112,8 +112,9 @@ class Formalization(Protocol):
     restart begins; `positional = True` says that loci and traits have fixed places, and that no
     trait has a mean of its own (the weight `mean` is 0, without a site); `example_shape` gives
     sizes that fit, where only certain ones do; `spread(weights, genotype, environment)`, pure,
-    gives a factor `(..., N, T)` of the scale of continuous noise; `caution`, words on when not to
-    trust a variational fit, which fits and tables repeat.
+    gives a factor `(..., N, T)` of the scale of continuous noise; `direct = True` says that the
+    weights `effects` add `genotype @ effects` to the expected traits and appear nowhere else;
+    `caution`, words on when not to trust a variational fit, which fits and tables repeat.
     """
 
     name: ClassVar[str]

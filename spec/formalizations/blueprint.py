@@ -40,6 +40,7 @@ class Blueprint:
     name: ClassVar[str] = "blueprint"
     complexity: ClassVar[int] = 2
     rotatable: ClassVar[bool] = False
+    direct: ClassVar[bool] = True
     _repr_html_ = formalization_html
 
     loci_per_trait: float = 8.0

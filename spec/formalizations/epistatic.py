@@ -54,6 +54,7 @@ class Epistatic:
     name: ClassVar[str] = "epistatic"
     complexity: ClassVar[int] = 4
     rotatable: ClassVar[bool] = False
+    direct: ClassVar[bool] = True
     _repr_html_ = formalization_html
 
     loci_per_trait: float = 8.0

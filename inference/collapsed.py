@@ -1,0 +1,176 @@
+"""A guide whose direct effects have their exact posterior given everything else.
+
+Where the expected traits are `rest(u) + x B` with B_lt = z_lt r_lt(u), z standard normal under the
+prior, u all other sites, and the noise is normal, the effects of a trait are normal given u:
+
+    z_t | u, Y ~ Normal(S^-1 h, S^-1),   S = I + R X' P X R,   h = R X' P (y - rest)
+
+with R = diag(r_t) and P the precisions of the cells. Only u is left to be learnt, by mean field:
+the effects are integrated out (collapsed, or Rao-Blackwellised, variational inference; Bishop 2006,
+section 3.3, for the normal part). Mean field of z and r instead takes them for independent of each
+other and of the effects of other loci. It finds effects more certain than they are, keeps some
+whole and drops others, where the posterior hedges.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from genomic_code.inference.flat import FlatModel, compose, unvalidated
+from genomic_code.inference.guides import LOG_2PI, LocationScale, folded
+from genomic_code.spec.protocols import Data
+
+__all__ = ["Collapsed"]
+
+
+@dataclass(frozen=True)
+class Collapsed(LocationScale):
+    """Mean field of all sites but the effects, which follow from these and the data.
+
+    Parameters are those of mean field; the locations and scales of the effects have no use.
+    """
+
+    name: ClassVar[str] = "collapsed"
+    linear: ClassVar[bool] = False
+
+    first: int
+    """Where the effects begin in the flat vector."""
+    loci: int
+    traits: int
+    evidence: "Evidence | None" = field(default=None, init=False, repr=False, compare=False)
+    """What the data say, once bound."""
+
+    @property
+    def width(self) -> int:
+        """The Cholesky factors `(T, L, L)` of a draw."""
+        return self.traits * self.loci**2
+
+    def bind(self, flat: FlatModel, data: Data) -> "Collapsed":
+        """The guide on a cohort `(..., N, L)`, or several training sets of it."""
+        bound = replace(self)
+        object.__setattr__(bound, "evidence", Evidence(flat, data))
+        return bound
+
+    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
+        """Reparameterised draws of standard normal `noise` `(..., P)`."""
+        plain = super().sample(parameters, noise)
+        factor, half = solved(*self.system(plain))
+        return self.joined(plain, upper(factor, half + self.effects(noise)))
+
+    def log_density(self, parameters: Tensor, flat: Tensor) -> Tensor:
+        """`log q(flat)`, shape `(...)`."""
+        factor, half = solved(*self.system(flat))
+        normal = (factor.mT @ self.effects(flat)[..., None])[..., 0] - half
+        return self.others(parameters, flat) + conditional(factor, normal)
+
+    def draw(self, parameters: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """What `sample` gives, and its `log q` `(...)` with the parameters in it held fixed.
+
+        Given u, log p - log q is the same whatever z is, so z is held fixed too. Then the slope of
+        log q = (log |S| - (z - m)' S (z - m)) / 2, with m = S^-1 h, needs none of the factor of S,
+        which would cost thrice the factor itself.
+        """
+        plain = super().sample(parameters, noise)
+        gram, scale, linear = self.system(plain)
+        normal = self.effects(noise)
+        factor, half = solved(gram.detach(), scale.detach(), linear.detach())
+        z, mean = upper(factor, half + normal), upper(factor, half)
+        slope = quadratic(gram * torch.cholesky_inverse(factor), scale)
+        slope = slope + quadratic(gram, mean * scale) - quadratic(gram, z * scale)
+        slope = 0.5 * slope + ((z - mean) * linear).sum((-1, -2))
+        density = self.others(parameters.detach(), plain) + conditional(factor, normal)
+        return self.joined(plain, z), density + (slope - slope.detach())
+
+    def system(self, flat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """G `(..., T or 1, L, L)`, r and h `(..., T, L)` of S = I + R G R, given the others."""
+        assert self.evidence is not None, "the guide must be bound to data"
+        unit = flat.new_ones(*flat.shape[:-1], self.traits, self.loci)
+        return self.evidence(self.joined(flat, unit))
+
+    def others(self, parameters: Tensor, flat: Tensor) -> Tensor:
+        """Log density `(...)` of all sites but the effects."""
+        dim = flat.shape[-1]
+        location, log_scale = parameters[..., :dim], parameters[..., dim:]
+        noise = (flat - location) * (-log_scale).exp()
+        entries = 0.5 * noise.square() + log_scale + 0.5 * LOG_2PI
+        last = self.first + self.loci * self.traits
+        return -entries[..., : self.first].sum(-1) - entries[..., last:].sum(-1)
+
+    def effects(self, flat: Tensor) -> Tensor:
+        """The effects `(..., T, L)` in a flat vector."""
+        last = self.first + self.loci * self.traits
+        return folded(flat[..., self.first : last], self.loci, self.traits).mT
+
+    def joined(self, flat: Tensor, effects: Tensor) -> Tensor:
+        """The flat vector with these effects `(..., T, L)`."""
+        last = self.first + self.loci * self.traits
+        return torch.cat([flat[..., : self.first], effects.mT.flatten(-2), flat[..., last:]], -1)
+
+
+class Evidence:
+    """What a cohort says of direct effects, given all other sites."""
+
+    def __init__(self, flat: FlatModel, data: Data) -> None:
+        self.flat, self.data = flat, data
+        self.seen = data.observed.to(data.genotype.dtype)
+        self.known_errors = bool(data.error.any())
+        if bool((self.seen == self.seen[..., :1]).all()):
+            self.gram = ((data.genotype * self.seen[..., :1]).mT @ data.genotype)[..., None, :, :]
+        else:
+            self.gram = weighted(data.genotype, self.seen)
+
+    def __call__(self, flat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As `Collapsed.system`, of flat vectors `(..., P)` in which all effects are 1.
+
+        Where all cells of a trait are equally precise the precision is part of r, not of G.
+        """
+        data, formalization = self.data, self.flat.formalization
+        weights, parameters = compose(formalization, self.flat.unpack(flat)[0], data.shape)
+        scale = weights["effects"].mT
+        without = {**weights, "effects": torch.zeros_like(weights["effects"])}
+        with unvalidated():
+            rest = formalization.develop(without, data.genotype, data.environment)
+        assert data.phenotype is not None
+        left, sd = self.seen * (data.phenotype - rest), parameters["noise_scale"]
+        if self.known_errors:
+            variance = sd[..., None, :].square() + data.error.square()
+            linear = scale * (data.genotype.mT @ (left / variance)).mT
+            return weighted(data.genotype, self.seen / variance), scale, linear
+        scale = scale / sd[..., None]
+        return self.gram, scale, scale * (data.genotype.mT @ left).mT / sd[..., None]
+
+
+def weighted(genotype: Tensor, weights: Tensor) -> Tensor:
+    """X' W X `(..., T, L, L)` of genotype `(..., N, L)` under weights `(..., N, T)`."""
+    columns = genotype.mT[..., None, :, :] * weights.mT[..., None, :]
+    return columns @ genotype[..., None, :, :]
+
+
+def solved(gram: Tensor, scale: Tensor, linear: Tensor) -> tuple[Tensor, Tensor]:
+    """The Cholesky factor C of S = I + R G R `(..., T, L, L)`, and C^-1 h `(..., T, L)`."""
+    eye = torch.eye(scale.shape[-1], dtype=scale.dtype, device=scale.device)
+    precision = torch.addcmul(eye, gram * scale[..., :, None], scale[..., None, :])
+    # weights that are not finite must give an ELBO that is not, which is detected
+    factor = torch.linalg.cholesky_ex(precision)[0]
+    return factor, torch.linalg.solve_triangular(factor, linear[..., None], upper=False)[..., 0]
+
+
+def upper(factor: Tensor, right: Tensor) -> Tensor:
+    """C'^-1 times vectors `(..., T, L)`."""
+    found: Tensor = torch.linalg.solve_triangular(factor.mT, right[..., None], upper=True)
+    return found[..., 0]
+
+
+def quadratic(gram: Tensor, vectors: Tensor) -> Tensor:
+    """`v' G v` `(...)` of vectors `(..., T, L)`, summed over traits."""
+    shared = gram.shape[-3] == 1
+    image = vectors @ gram[..., 0, :, :] if shared else (gram @ vectors[..., None])[..., 0]
+    return (image * vectors).sum((-1, -2))
+
+
+def conditional(factor: Tensor, normal: Tensor) -> Tensor:
+    """Log density `(...)` of effects that standard normal `(..., T, L)` have made."""
+    stretch = factor.diagonal(0, -2, -1).log().sum((-1, -2))
+    return stretch - 0.5 * (normal.square() + LOG_2PI).sum((-1, -2))

@@ -1,0 +1,174 @@
+"""The collapsed guide: exact where everything else is known, and the right slope where not."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pyro.distributions import Normal
+from torch import Tensor
+
+from genomic_code import load
+from genomic_code.inference.collapsed import Collapsed
+from genomic_code.inference.engine import make_step
+from genomic_code.inference.fit import fit, fit_folds
+from genomic_code.inference.flat import FlatModel
+from genomic_code.inference.guide_choice import choose_guide
+from genomic_code.inference.optimise import Settings
+from genomic_code.spec import Blueprint, Cohort, Epistatic, simulate
+from genomic_code.spec.noise import StudentT
+from genomic_code.spec.priors import ARD, Dense, sample
+from genomic_code.spec.protocols import Data, Formalization, Shape
+from genomic_code.spec.standardize import Scaler
+
+CASES = {"complete": {}, "missing": {"missing": 0.2}, "known errors": {"error": 0.4}}
+cases = pytest.mark.parametrize("options", CASES.values(), ids=CASES.keys())
+
+
+@pytest.fixture
+def double_precision() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def small(options: dict[str, float], environments: int = 2) -> Cohort:
+    sizes = {"individuals": 30, "loci": 6, "traits": 3, "environments": environments}
+    return simulate("epistatic", seed=2, **sizes, **options)  # type: ignore[arg-type]
+
+
+def bound(model: Formalization, cohort: Cohort) -> tuple[FlatModel, Data, Collapsed]:
+    data = Scaler.fit(cohort).data(cohort)
+    flat = FlatModel(model, data.shape)
+    guide = choose_guide(flat)
+    assert isinstance(guide, Collapsed)
+    return flat, data, guide.bind(flat, data)
+
+
+@cases
+@pytest.mark.usefixtures("double_precision")
+def test_density_is_that_of_the_draws(options: dict[str, float]) -> None:
+    flat, _, guide = bound(Blueprint(), small(options))
+    torch.manual_seed(0)
+    start = guide.start(torch.randn(flat.dim), 0.3)
+    parameters = start + 0.1 * torch.randn(start.shape)
+    noise = torch.randn(flat.dim)
+    draw = guide.sample(parameters, noise)
+    jacobian = torch.func.jacrev(lambda e: guide.sample(parameters, e))(noise)
+    exact = Normal(0.0, 1.0).log_prob(noise).sum() - jacobian.slogdet()[1]
+    torch.testing.assert_close(guide.log_density(parameters, draw), exact)
+    again, density = guide.draw(parameters, noise)
+    torch.testing.assert_close(again, draw)
+    torch.testing.assert_close(density, exact)
+    many = guide.sample(parameters.expand(2, 3, -1), noise.expand(5, 2, 3, -1))
+    torch.testing.assert_close(many[4, 1, 2], draw)
+
+
+@cases
+@pytest.mark.parametrize("model", [Blueprint(), Epistatic()], ids=lambda model: model.name)
+@pytest.mark.usefixtures("double_precision")
+def test_the_short_way_to_the_slope_is_the_long_one(
+    model: Formalization, options: dict[str, float]
+) -> None:
+    """Given everything else the integrand does not depend on the effects, so no way through them
+    adds to the slope."""
+    flat, data, guide = bound(model, small(options))
+
+    class Long:
+        def draw(self, parameters: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+            drawn = guide.sample(parameters, noise)
+            return drawn, guide.log_density(parameters.detach(), drawn)
+
+    torch.manual_seed(1)
+    parameters = guide.start(torch.randn(flat.dim), 0.3)[None, None]
+    noise = torch.randn(2, 1, 1, flat.dim)
+    tables = [each[None, None] for each in data if each is not None]
+    batched = guide.bind(flat, Data(*tables))
+    guide = batched
+    short = make_step(flat, batched)(parameters, noise, *tables)
+    long = make_step(flat, Long())(parameters, noise, *tables)  # type: ignore[arg-type]
+    torch.testing.assert_close(short[1], long[1])
+    torch.testing.assert_close(short[0], long[0])
+    assert short[0].abs().max() > 1
+
+
+@cases
+def test_with_the_rest_known_the_elbo_is_the_evidence(options: dict[str, float]) -> None:
+    """And effects have the closed-form posterior, trait by trait."""
+    cohort = small(options, environments=0)
+    sd = torch.tensor([0.5, 0.7, 0.9])
+    given = {"mean": torch.zeros(3), "noise_scale": sd}
+    fitted = fit(
+        Blueprint(prior={"effects": Dense(0.4)}), cohort, given=given, progress=False, steps=20
+    )
+    assert fitted.guide.name == "collapsed"
+    data = Scaler.fit(cohort).data(cohort)
+    evidence, means, spreads = 0.0, [], []
+    for trait in range(3):
+        seen = data.observed[:, trait]
+        x, y = data.genotype[seen].double(), data.phenotype[seen, trait].double()  # type: ignore[index]
+        precision = 1 / (sd[trait] ** 2 + data.error[seen, trait].double() ** 2)
+        covariance = 0.16 * x @ x.mT + (1 / precision).diag()
+        normal = torch.distributions.MultivariateNormal(torch.zeros(len(y)).double(), covariance)
+        evidence += float(normal.log_prob(y))
+        inverse = torch.linalg.inv((x.mT * precision) @ x + torch.eye(6) / 0.16)
+        means.append(inverse @ x.mT @ (precision * y))
+        spreads.append(inverse.diagonal().sqrt())
+    assert fitted.elbo == pytest.approx(evidence, abs=2e-3)
+    assert fitted.elbo_error < 1e-3
+    effects = fitted.weights(4000)["effects"].double()
+    torch.testing.assert_close(effects.mean(0).mT, torch.stack(means), atol=1e-3, rtol=0)
+    torch.testing.assert_close(effects.std(0).mT, torch.stack(spreads), atol=0, rtol=0.05)
+
+
+def test_horseshoe_gains_in_fit_and_prediction() -> None:
+    """Mean field keeps and drops effects; the posterior hedges, and predicts better."""
+    cohort = simulate("blueprint", individuals=120, loci=40, traits=6, heritability=0.6, seed=1)
+    training = np.stack([np.arange(120) % 3 != fold for fold in range(3)])
+    elbo, held = {}, {}
+    for kind in ("auto", "meanfield"):
+        fits = fit_folds("blueprint", cohort, training, Settings(guide=kind), 0, False)
+        elbo[kind] = np.array([each.elbo for each in fits])
+        held[kind] = sum(
+            float(np.nansum(each.log_predictive()[~rows]))
+            for each, rows in zip(fits, training, strict=True)
+        )
+    assert (elbo["auto"] > elbo["meanfield"] + 20).all()
+    assert held["auto"] > held["meanfield"] + 10
+
+
+@dataclass(frozen=True)
+class Cubed:
+    """A prior whose weights are not their site times a factor."""
+
+    def __call__(self, name: str, sizes: dict[str, int]) -> Tensor:
+        return 0.1 * sample(name, Normal(0.0, 1.0), sizes) ** 3
+
+
+@pytest.mark.parametrize(
+    ("model", "collapsed"),
+    [
+        (Blueprint(), True),
+        (Epistatic(), True),
+        (Blueprint(prior={"effects": ARD()}), True),
+        (Blueprint(noise=StudentT()), False),
+        (Blueprint(prior={"effects": Cubed()}), False),  # type: ignore[dict-item]
+    ],
+    ids=["blueprint", "epistatic", "ard", "heavy tails", "cubed"],
+)
+def test_which_models_get_it(model: Formalization, collapsed: bool) -> None:
+    guide = choose_guide(FlatModel(model, Shape(30, 6, 2, 3)))
+    assert (guide.name == "collapsed") == collapsed
+    assert choose_guide(FlatModel(model, Shape(30, 6, 2, 3)), "meanfield").name == "meanfield"
+    wide = choose_guide(FlatModel(Blueprint(), Shape(30, 600, 0, 3)))
+    assert wide.name == "meanfield"  # 600^3 multiplications a trait
+
+
+def test_saved_fit_draws_the_same(tmp_path: Path) -> None:
+    fitted = fit("blueprint", small({"missing": 0.2}), progress=False, cycles=2)
+    again = load(fitted.save(tmp_path / "fit.nc"))
+    torch.testing.assert_close(again.flat_draws(10), fitted.flat_draws(10), rtol=0, atol=0)
+    parts = torch.cat(list(fitted.flat_parts(10, 4)))
+    torch.testing.assert_close(parts, fitted.flat_draws(10))
