@@ -18,7 +18,7 @@ from torch.distributions import Transform, biject_to, constraints
 from genomic_code.inference.coordinates import HalfCauchyQuantile, unconstrained
 from genomic_code.spec.protocols import Data, Formalization, Shape, Weights
 
-__all__ = ["FlatModel", "Site", "unvalidated"]
+__all__ = ["FlatModel", "Site", "blank", "compose", "unvalidated"]
 
 
 class Site(NamedTuple):

@@ -2,10 +2,10 @@
 
 import torch
 
+from genomic_code.inference.block_guides import LatentBlocks, PartlyCentred, TraitBlocks
 from genomic_code.inference.collapsed import Collapsed
-from genomic_code.inference.flat import FlatModel, Site, compose
+from genomic_code.inference.flat import FlatModel, Site, blank, compose
 from genomic_code.inference.guides import LARGEST, FullRank, Guide, LowRank, MeanField
-from genomic_code.inference.trait_guides import PartlyCentred, TraitBlocks
 from genomic_code.spec.noise import Normal
 
 __all__ = ["GUIDES", "choose_guide"]
@@ -20,8 +20,9 @@ WORK = 2**26
 def choose_guide(flat: FlatModel, kind: str = "auto") -> Guide:
     """The guide of a kind in `GUIDES`.
 
-    `auto`: for direct effects under normal noise `Collapsed`, for dense additive effects trait
-    blocks, where their size allows it; else mean field.
+    `auto`: where their size allows it, for direct effects under normal noise `Collapsed`, for an
+    encoder that is decoded nonlinearly latent blocks, for dense additive effects trait blocks; else
+    mean field.
     `centred`: these, partly centred where traits have the scales and correlations of `spec.priors`;
     better where the model is true, but slower to converge, and not yet where traits have outliers.
     """
@@ -33,6 +34,9 @@ def choose_guide(flat: FlatModel, kind: str = "auto") -> Guide:
     effects = sites.get("effects")
     if kind == "auto" and effects is not None and direct(flat, effects):
         return Collapsed(effects.start, *effects.shape)
+    encoder = sites.get("encoder")
+    if kind == "auto" and encoder is not None and bent(flat, encoder):
+        return LatentBlocks(flat.dim, encoder.start, *encoder.shape)
     if kind not in ("auto", "centred") or effects is None or not dense(effects):
         return MeanField()
     loci, traits = effects.shape
@@ -63,6 +67,22 @@ def direct(flat: FlatModel, effects: Site) -> bool:
     probe[0, entries], probe[1, entries] = 1.0, z
     one, other = compose(formalization, flat.unpack(probe)[0], flat.shape)[0]["effects"]
     return one.shape == effects.shape and torch.allclose(other, one * z.reshape(effects.shape))
+
+
+def bent(flat: FlatModel, encoder: Site) -> bool:
+    """Whether a dense encoder of moderate size is decoded nonlinearly."""
+    if not encoder.isotropic or encoder.dims[0] != "locus" or len(encoder.shape) != 2:
+        return False
+    loci, latents = encoder.shape
+    if loci < 2 or latents * loci**2 > LARGEST:
+        return False
+    generator = torch.Generator().manual_seed(0)
+    probe = torch.randn(1, flat.dim, generator=generator).repeat(3, 1)
+    probe[:, encoder.start : encoder.stop] *= torch.tensor([0.0, 1.0, 2.0])[:, None]
+    few = blank(flat.shape._replace(individuals=5))
+    genotype = torch.randn(few.genotype.shape, generator=generator)
+    none, once, twice = flat.expected(probe, few._replace(genotype=genotype)).unbind()
+    return not torch.allclose(twice - once, once - none, rtol=1e-2, atol=1e-3)
 
 
 def dense(effects: Site) -> bool:

@@ -6,15 +6,24 @@ import numpy as np
 import pytest
 import torch
 
+from genomic_code.inference.block_guides import LatentBlocks, PartlyCentred, TraitBlocks
 from genomic_code.inference.fit import fit_folds
+from genomic_code.inference.flat import FlatModel
+from genomic_code.inference.guide_choice import choose_guide
 from genomic_code.inference.guides import FullRank, Guide, LowRank, MeanField
 from genomic_code.inference.optimise import Settings
-from genomic_code.inference.trait_guides import PartlyCentred, TraitBlocks
-from genomic_code.spec import Polygenic, simulate
+from genomic_code.spec import Attractor, Factor, Generative, Polygenic, simulate
+from genomic_code.spec.protocols import Formalization, Shape
 from genomic_code.spec.standardize import Scaler
 
 DIM = 5
-GUIDES: list[Guide] = [MeanField(), LowRank(DIM, 2), FullRank(DIM)]
+GUIDES: list[Guide] = [
+    MeanField(),
+    LowRank(DIM, 2),
+    FullRank(DIM),
+    TraitBlocks(DIM, first=1, loci=2, traits=2),
+    LatentBlocks(DIM, first=1, loci=2, latents=2),
+]
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.name)
@@ -140,6 +149,46 @@ def test_centring_gains_where_traits_are_many() -> None:
     assert fits["centred"].converged
     gain = fits["centred"].elbo - fits["meanfield"].elbo
     assert gain > 10 + 4 * math.hypot(*(fit.elbo_error for fit in fits.values()))
+
+
+def test_blocks_hold_the_weights_of_one_latent_or_one_locus() -> None:
+    for guide, within in (
+        (LatentBlocks(DIM, first=1, loci=2, latents=2), [(1, 3), (2, 4)]),
+        (TraitBlocks(DIM, first=1, loci=2, traits=2), [(1, 2), (3, 4)]),
+    ):
+        start = guide.start(torch.zeros(DIM))
+        start[2 * DIM :] = 1.0
+        matrix = guide.sample(start, torch.eye(DIM))
+        joint = (matrix.mT @ matrix).fill_diagonal_(0)
+        assert sorted(map(tuple, joint.triu().nonzero().tolist())) == within
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (Attractor(), "latentblocks"),
+        (Generative(), "latentblocks"),
+        (Generative(decoder="linear"), "meanfield"),
+        (Factor(), "meanfield"),
+        (Polygenic(), "traitblocks"),
+    ],
+    ids=["attractor", "generative", "linear", "factor", "polygenic"],
+)
+def test_which_models_get_blocks(model: Formalization, name: str) -> None:
+    assert choose_guide(FlatModel(model, Shape(200, 100, 2, 12))).name == name
+    wide = choose_guide(FlatModel(model, Shape(200, 4000, 2, 12)))
+    assert wide.name == ("meanfield" if name == "latentblocks" else wide.name)
+
+
+def test_latent_blocks_gain_where_latents_switch() -> None:
+    cohort = simulate("attractor", individuals=200, loci=100, traits=12, seed=1)
+    everyone = np.ones((1, 200), bool)
+    fits = {
+        kind: fit_folds("attractor", cohort, everyone, Settings(guide=kind), 0, False)[0]
+        for kind in ("auto", "meanfield")
+    }
+    gain = fits["auto"].elbo - fits["meanfield"].elbo
+    assert gain > 5 + 4 * math.hypot(*(fit.elbo_error for fit in fits.values()))
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.name)

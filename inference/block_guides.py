@@ -1,6 +1,7 @@
-"""Guides for effects on many traits at once, which mean field would take for independent."""
+"""Guides that know which entries of a site depend on each other."""
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,19 +11,60 @@ from torch.distributions.transforms import CorrCholeskyTransform
 
 from genomic_code.inference.guides import Family, LocationScale, folded, solve_unit
 
-__all__ = ["PartlyCentred", "TraitBlocks"]
+__all__ = ["Blocks", "LatentBlocks", "PartlyCentred", "TraitBlocks"]
 
 LITTLE = -2.0
 """Where the logits of w start: from 0 the way to rows without information is longer than a fit."""
 
 
+class Blocks(LocationScale):
+    """Mean field, but within each of several blocks of a site the entries are jointly normal.
+
+    A block is mixed by I + A / sqrt(m), with the A strictly lower triangular matrices `(b, m, m)`
+    of b blocks of m entries.
+    """
+
+    first: int
+    number: int
+    size: int
+
+    @abstractmethod
+    def cut(self, flat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """A flat vector before, in and after the site, the latter in blocks `(..., b, m)`."""
+
+    @abstractmethod
+    def joined(self, before: Tensor, blocks: Tensor, after: Tensor) -> Tensor:
+        """The inverse of `cut`."""
+
+    def mixing(self, location: Tensor) -> Tensor:
+        """No correlation."""
+        return location.new_zeros(*location.shape[:-1], self.number * self.size**2)
+
+    def matrices(self, mixing: Tensor) -> Tensor:
+        """The matrices A / sqrt(m) `(..., b, m, m)`.
+
+        Without the root a step of the optimiser moves m entries at once and overshoots.
+        """
+        return folded(mixing, self.number, self.size, self.size).tril(-1) / math.sqrt(self.size)
+
+    def mix(self, mixing: Tensor, noise: Tensor) -> Tensor:
+        """Each block mixed by I + A / sqrt(m)."""
+        before, blocks, after = self.cut(noise)
+        mixed = blocks + (self.matrices(mixing) @ blocks[..., None])[..., 0]
+        return self.joined(before, mixed, after)
+
+    def unmix(self, mixing: Tensor, scaled: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The inverse of `mix`; determinant 1."""
+        before, blocks, after = self.cut(scaled)
+        return self.joined(before, solve_unit(self.matrices(mixing), blocks), after), None
+
+
 @dataclass(frozen=True)
-class TraitBlocks(LocationScale):
-    """Mean field, but the effects of one locus on its T traits are jointly normal.
+class TraitBlocks(Blocks):
+    """The effects of one locus on its T traits are jointly normal.
 
     In the basis in which training individuals are uncorrelated, this is the exact posterior of
-    additive effects given their covariance between traits, where no cell is missing. A block is
-    mixed by I + A / sqrt(T), with the A strictly lower triangular matrices `(r, T, T)` of r loci.
+    additive effects given their covariance between traits, where no cell is missing.
     """
 
     name: ClassVar[str] = "traitblocks"
@@ -30,39 +72,67 @@ class TraitBlocks(LocationScale):
     dim: int
     """Length P of the flat vector."""
     first: int
-    """Where the effects begin in it."""
+    """Where the effects `(L, T)` begin in it."""
     loci: int
     traits: int
 
-    def mixing(self, location: Tensor) -> Tensor:
-        """No correlation."""
-        return location.new_zeros(*location.shape[:-1], self.loci * self.traits**2)
+    @property
+    def number(self) -> int:  # type: ignore[override]
+        """A block a locus."""
+        return self.loci
 
-    def matrices(self, mixing: Tensor) -> Tensor:
-        """The matrices A / sqrt(T) `(..., r, T, T)`.
-
-        Without the root a step of the optimiser moves T entries at once and overshoots.
-        """
-        lower = folded(mixing, self.loci, self.traits, self.traits).tril(-1)
-        return lower / math.sqrt(self.traits)
+    @property
+    def size(self) -> int:  # type: ignore[override]
+        """Its effects."""
+        return self.traits
 
     def cut(self, flat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """A flat vector before, in and after the effects, the latter `(..., r, T)`."""
+        """A flat vector before, in and after the effects, the latter `(..., L, T)`."""
         last = self.first + self.loci * self.traits
         effects = folded(flat[..., self.first : last], self.loci, self.traits)
         return flat[..., : self.first], effects, flat[..., last:]
 
-    def mix(self, mixing: Tensor, noise: Tensor) -> Tensor:
-        """The effects of each locus mixed by I + A / sqrt(T)."""
-        before, effects, after = self.cut(noise)
-        mixed = effects + (self.matrices(mixing) @ effects[..., None])[..., 0]
-        return torch.cat([before, mixed.flatten(-2), after], -1)
+    def joined(self, before: Tensor, blocks: Tensor, after: Tensor) -> Tensor:
+        """The inverse of `cut`."""
+        return torch.cat([before, blocks.flatten(-2), after], -1)
 
-    def unmix(self, mixing: Tensor, scaled: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The inverse of `mix`; determinant 1."""
-        before, effects, after = self.cut(scaled)
-        noise = solve_unit(self.matrices(mixing), effects)
-        return torch.cat([before, noise.flatten(-2), after], -1), None
+
+@dataclass(frozen=True)
+class LatentBlocks(Blocks):
+    """The weights from all L loci onto one latent are jointly normal.
+
+    Where latents are decoded nonlinearly some individuals say more of them than others, so that in
+    no basis the weights are uncorrelated.
+    """
+
+    name: ClassVar[str] = "latentblocks"
+
+    dim: int
+    """Length P of the flat vector."""
+    first: int
+    """Where the encoder `(L, K)` begins in it."""
+    loci: int
+    latents: int
+
+    @property
+    def number(self) -> int:  # type: ignore[override]
+        """A block a latent."""
+        return self.latents
+
+    @property
+    def size(self) -> int:  # type: ignore[override]
+        """Its weights."""
+        return self.loci
+
+    def cut(self, flat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """A flat vector before, in and after the encoder, the latter `(..., K, L)`."""
+        last = self.first + self.loci * self.latents
+        encoder = folded(flat[..., self.first : last], self.loci, self.latents)
+        return flat[..., : self.first], encoder.mT, flat[..., last:]
+
+    def joined(self, before: Tensor, blocks: Tensor, after: Tensor) -> Tensor:
+        """The inverse of `cut`."""
+        return torch.cat([before, blocks.mT.flatten(-2), after], -1)
 
 
 @dataclass(frozen=True)
