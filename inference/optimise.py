@@ -33,7 +33,7 @@ FINALISTS = 3
 """Restarts that go on until they differ by more than the noise of that ranking."""
 
 PAIRED = 2**18
-"""Longest flat vector whose refinement takes antithetic pairs of draws."""
+"""Longest flat vector whose refinement takes antithetic pairs of draws, unless these are dear."""
 DRAWN = 2**26
 """Numbers drawn for a final ELBO at most; its error is small where there are many weights."""
 
@@ -177,7 +177,7 @@ def optimise(
         histories[:] = [history.take_along_dim(best[None], 2) for history in histories]
         return score
 
-    pairs = int(flat.dim <= PAIRED)
+    pairs = int(flat.dim <= PAIRED and guide.width == 0)
     draws = max(SCREENING_DRAWS, min(settings.elbo_draws, DRAWN // flat.dim))
     score = torch.full((folds, 1), torch.nan)
     if restarts > 1:
