@@ -10,6 +10,9 @@ the effects are integrated out (collapsed, or Rao-Blackwellised, variational inf
 section 3.3, for the normal part). Mean field of z and r instead takes them for independent of each
 other and of the effects of other loci. It finds effects more certain than they are, keeps some
 whole and drops others, where the posterior hedges.
+
+Student's t noise is normal given a precision for each cell. The guide then has weights of cells in
+P, which a fit by mean field has found: given u the effects are those of a normal model near by.
 """
 
 from dataclasses import dataclass, field, replace
@@ -19,10 +22,14 @@ import torch
 from torch import Tensor
 
 from genomic_code.inference.flat import FlatModel, compose, unvalidated
-from genomic_code.inference.guides import LOG_2PI, LocationScale, folded
+from genomic_code.inference.guides import LOG_2PI, LocationScale, MeanField, folded
 from genomic_code.spec.protocols import Data
 
-__all__ = ["Collapsed"]
+__all__ = ["Collapsed", "tail_weights"]
+
+DRAWS, TOGETHER = 100, 2**24
+"""Draws for the weights of cells, and numbers held at once."""
+UNBOUND = "the guide must be bound to data"
 
 
 @dataclass(frozen=True)
@@ -47,15 +54,30 @@ class Collapsed(LocationScale):
         """The Cholesky factors `(T, L, L)` of a draw."""
         return self.traits * self.loci**2
 
-    def bind(self, flat: FlatModel, data: Data) -> "Collapsed":
+    def bind(self, flat: FlatModel, data: Data, parameters: Tensor | None = None) -> "Collapsed":
         """The guide on a cohort `(..., N, L)`, or several training sets of it."""
+        weights = None
+        if parameters is not None and parameters.shape[-1] > 2 * flat.dim:
+            weights = folded(parameters[..., 2 * flat.dim :], *data.observed.shape[-2:])
+        return self.weighed(flat, data, weights)
+
+    def weighed(self, flat: FlatModel, data: Data, weights: Tensor | None) -> "Collapsed":
+        """The guide with these weights `(..., N, T)` of the cells."""
         bound = replace(self)
-        object.__setattr__(bound, "evidence", Evidence(flat, data))
+        object.__setattr__(bound, "evidence", Evidence(flat, data, weights))
         return bound
+
+    def start(self, location: Tensor, scale: float | Tensor = 0.05) -> Tensor:
+        """Parameters around locations `(..., P)`, and the weights of cells, which stay."""
+        plain = super().start(location, scale)
+        weights = None if self.evidence is None else self.evidence.weights
+        if weights is None:
+            return plain
+        return torch.cat([plain, weights.flatten(-2).expand(*plain.shape[:-1], -1)], -1)
 
     def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
         """Reparameterised draws of standard normal `noise` `(..., P)`."""
-        plain = super().sample(parameters, noise)
+        plain = super().sample(parameters[..., : 2 * noise.shape[-1]], noise)
         factor, half = solved(*self.system(plain))
         return self.joined(plain, upper(factor, half + self.effects(noise)))
 
@@ -68,10 +90,13 @@ class Collapsed(LocationScale):
     def draw(self, parameters: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """What `sample` gives, and its `log q` `(...)` with the parameters in it held fixed.
 
-        Given u, log p - log q is the same whatever z is, so z is held fixed too. Then the slope of
-        log q = (log |S| - (z - m)' S (z - m)) / 2, with m = S^-1 h, needs none of the factor of S,
-        which would cost thrice the factor itself.
+        Under normal noise log p - log q given u is the same whatever z is, so z is held fixed too.
+        Then the slope of log q = (log |S| - (z - m)' S (z - m)) / 2, with m = S^-1 h, needs none of
+        the factor of S, which would cost thrice the factor itself.
         """
+        assert self.evidence is not None, UNBOUND
+        if self.evidence.weights is not None:
+            return super().draw(parameters, noise)
         plain = super().sample(parameters, noise)
         gram, scale, linear = self.system(plain)
         normal = self.effects(noise)
@@ -85,14 +110,14 @@ class Collapsed(LocationScale):
 
     def system(self, flat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """G `(..., T or 1, L, L)`, r and h `(..., T, L)` of S = I + R G R, given the others."""
-        assert self.evidence is not None, "the guide must be bound to data"
+        assert self.evidence is not None, UNBOUND
         unit = flat.new_ones(*flat.shape[:-1], self.traits, self.loci)
         return self.evidence(self.joined(flat, unit))
 
     def others(self, parameters: Tensor, flat: Tensor) -> Tensor:
         """Log density `(...)` of all sites but the effects."""
         dim = flat.shape[-1]
-        location, log_scale = parameters[..., :dim], parameters[..., dim:]
+        location, log_scale = parameters[..., :dim], parameters[..., dim : 2 * dim]
         noise = (flat - location) * (-log_scale).exp()
         entries = 0.5 * noise.square() + log_scale + 0.5 * LOG_2PI
         last = self.first + self.loci * self.traits
@@ -112,9 +137,11 @@ class Collapsed(LocationScale):
 class Evidence:
     """What a cohort says of direct effects, given all other sites."""
 
-    def __init__(self, flat: FlatModel, data: Data) -> None:
-        self.flat, self.data = flat, data
+    def __init__(self, flat: FlatModel, data: Data, weights: Tensor | None = None) -> None:
+        self.flat, self.data, self.weights = flat, data, weights
         self.seen = data.observed.to(data.genotype.dtype)
+        if weights is not None:
+            self.seen = self.seen * weights
         self.known_errors = bool(data.error.any())
         if bool((self.seen == self.seen[..., :1]).all()):
             self.gram = ((data.genotype * self.seen[..., :1]).mT @ data.genotype)[..., None, :, :]
@@ -140,6 +167,33 @@ class Evidence:
             return weighted(data.genotype, self.seen / variance), scale, linear
         scale = scale / sd[..., None]
         return self.gram, scale, scale * (data.genotype.mT @ left).mT / sd[..., None]
+
+
+def tail_weights(
+    flat: FlatModel, data: Data, parameters: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Weights `(..., N, T)` of cells under Student's t: E (nu + 1) / (nu + residual^2 / sigma^2).
+
+    Student's t is a normal whose precision has a gamma distribution; the weight of a cell is the
+    mean of it, given what mean field with these parameters `(..., 2 P)` makes of the rest.
+    """
+    largest = max(flat.dim, data.observed.numel())
+    together = max(1, TOGETHER // largest)
+    total = torch.zeros((), device=parameters.device)
+    for first in range(0, DRAWS, together):
+        number = min(together, DRAWS - first)
+        noise = parameters.new_empty(number, *parameters.shape[:-1], flat.dim)
+        draw = MeanField().sample(parameters, noise.normal_(generator=generator))
+        with torch.no_grad():
+            weights, scatter = compose(flat.formalization, flat.unpack(draw)[0], data.shape)
+            with unvalidated():
+                expected = flat.formalization.develop(weights, data.genotype, data.environment)
+        freedom = scatter["noise_freedom"][..., None, :]
+        variance = scatter["noise_scale"][..., None, :].square() + data.error.square()
+        assert data.phenotype is not None
+        square = (data.phenotype - expected).square() / variance
+        total = total + ((freedom + 1) / (freedom + square)).sum(0) / DRAWS
+    return total
 
 
 def weighted(genotype: Tensor, weights: Tensor) -> Tensor:

@@ -15,8 +15,9 @@ from genomic_code.inference.basis import Basis
 from genomic_code.inference.flat import FlatModel
 from genomic_code.inference.guide_choice import choose_guide
 from genomic_code.inference.guides import Guide
+from genomic_code.inference.learn import learn
 from genomic_code.inference.nested import Sites, place
-from genomic_code.inference.optimise import DivergenceError, Settings, optimise
+from genomic_code.inference.optimise import DivergenceError, Settings
 from genomic_code.inference.posterior import Fit
 from genomic_code.inference.starts import is_random, starts
 from genomic_code.spec.cohort import Cohort
@@ -164,8 +165,7 @@ def fit_batch(
     data = Data(*(torch.stack(tensors).unsqueeze(1) for tensors in zip(*folds, strict=True)))
     guide = choose_guide(flat, settings.guide)
     if settings.device == "cpu":
-        bound = guide.bind(flat, data)
-        optimum = optimise(flat, bound, location, data, settings, generator, bar, keep)
+        guide, optimum = learn(flat, guide, location, data, settings, generator, bar, keep)
     else:
         device = torch.device(settings.device)
         seeded = torch.Generator(device).manual_seed(seed)
@@ -174,8 +174,7 @@ def fit_batch(
         with device:  # what the model makes itself, it makes there
             there = FlatModel(model, folds[0].shape, known)
             start = location.to(device)
-            bound = guide.bind(there, tables)
-            optimum = optimise(there, bound, start, tables, settings, seeded, bar, keep)
+            guide, optimum = learn(there, guide, start, tables, settings, seeded, bar, keep)
     return [
         Fit(
             formalization=model,
@@ -185,7 +184,7 @@ def fit_batch(
             basis=None if bases is None else bases[f],
             flat=flat,
             data=folds[f],
-            guide=guide.bind(flat, folds[f]),
+            guide=guide.bind(flat, folds[f], optimum.parameters[f]),
             parameters=optimum.parameters[f],
             elbo=float(optimum.elbo[f]),
             elbo_error=float(optimum.error[f]),
@@ -224,7 +223,7 @@ def rebuild(
         basis=rotation,
         flat=flat,
         data=data,
-        guide=guide.bind(flat, data),
+        guide=guide.bind(flat, data, results["parameters"]),
         **results,
     )
 

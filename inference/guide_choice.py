@@ -6,7 +6,7 @@ from genomic_code.inference.block_guides import LatentBlocks, PartlyCentred, Tra
 from genomic_code.inference.collapsed import Collapsed
 from genomic_code.inference.flat import FlatModel, Site, blank, compose
 from genomic_code.inference.guides import LARGEST, FullRank, Guide, LowRank, MeanField
-from genomic_code.spec.noise import Normal
+from genomic_code.spec.noise import Normal, StudentT
 
 __all__ = ["GUIDES", "choose_guide"]
 
@@ -20,9 +20,9 @@ WORK = 2**26
 def choose_guide(flat: FlatModel, kind: str = "auto") -> Guide:
     """The guide of a kind in `GUIDES`.
 
-    `auto`: where their size allows it, for direct effects under normal noise `Collapsed`, for an
-    encoder that is decoded nonlinearly latent blocks, for dense additive effects trait blocks; else
-    mean field.
+    `auto`: where their size allows it, for direct effects under normal or Student's t noise
+    `Collapsed`, for an encoder that is decoded nonlinearly latent blocks, for dense additive
+    effects trait blocks; else mean field.
     `centred`: these, partly centred where traits have the scales and correlations of `spec.priors`;
     better where the model is true, but slower to converge, and not yet where traits have outliers.
     """
@@ -54,7 +54,8 @@ def choose_guide(flat: FlatModel, kind: str = "auto") -> Guide:
 def direct(flat: FlatModel, effects: Site) -> bool:
     """Whether the effects have a normal posterior given all other sites, and a cheap one."""
     formalization = flat.formalization
-    if not (getattr(formalization, "direct", False) and isinstance(formalization.noise, Normal)):
+    known = isinstance(formalization.noise, Normal | StudentT)
+    if not (getattr(formalization, "direct", False) and known):
         return False
     loci, traits = effects.shape
     entries = slice(effects.start, effects.stop)

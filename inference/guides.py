@@ -62,8 +62,11 @@ class Guide(Protocol):
         """
         ...
 
-    def bind(self, flat: FlatModel, data: Data) -> "Guide":
-        """The guide on a cohort, or several training sets of it; itself if it needs no data."""
+    def bind(self, flat: FlatModel, data: Data, parameters: Tensor | None = None) -> "Guide":
+        """The guide on a cohort, or several training sets of it; itself if it needs no data.
+
+        With the parameters `(..., Q)` that were learnt there, where there are some.
+        """
         ...
 
 
@@ -83,7 +86,7 @@ class Family(ABC):
         flat = self.sample(parameters, noise)
         return flat, self.log_density(parameters.detach(), flat)
 
-    def bind(self, flat: FlatModel, data: Data) -> Self:
+    def bind(self, flat: FlatModel, data: Data, parameters: Tensor | None = None) -> Self:
         """The guide itself."""
         return self
 

@@ -63,9 +63,9 @@ class Settings:
     elbo_draws: int = 200
     """Draws for the final ELBO; fewer where the weights are very many."""
     guide: str = "auto"
-    """Variational family: `auto` takes trait blocks for dense additive effects, else mean field;
-    `centred` also centres these as far as the data ask; `meanfield`, `lowrank` (rank 10) or
-    `fullrank` (small models)."""
+    """Variational family: `auto` takes the best that the model and its size allow (see
+    `guide_choice`); `centred` also centres dense additive effects as far as the data ask;
+    `meanfield`, `lowrank` (rank 10) or `fullrank` (small models)."""
     backend: str = "traced"
     """`traced` records the step once; `inductor` compiles it too, which pays from some ten thousand
     steps on; `eager` runs the model at each step; `pyro` leaves the step to Pyro's Trace_ELBO, a
@@ -119,6 +119,8 @@ class Optimum(NamedTuple):
     history: Tensor
     """One-draw ELBO at each step of the best restart `(steps, F)`."""
     converged: bool
+    interrupted: bool
+    """Whether Ctrl-C ended it."""
 
 
 def optimise(
@@ -225,6 +227,7 @@ def optimise(
         score,
         torch.cat(histories)[..., 0].cpu(),
         converged,
+        interrupted,
     )
 
 

@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from genomic_code.inference.fit import Settings
 from genomic_code.inference.flat import FlatModel, unvalidated
 from genomic_code.inference.guide_choice import choose_guide
-from genomic_code.inference.optimise import optimise
+from genomic_code.inference.learn import learn
 from genomic_code.inference.starts import starts
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.protocols import Data, Formalization
@@ -102,12 +102,11 @@ def simulation_based_calibration(
     with tqdm(
         total=chosen.least(restarts), desc="simulations", disable=not progress, leave=False
     ) as bar:
-        bound = guide.bind(flat, data)
-        optimum = optimise(flat, bound, location, data, chosen, generator, bar)
+        guide, optimum = learn(flat, guide, location, data, chosen, generator, bar)
     ranks: dict[str, list[float]] = {name: [] for name in functionals}
     for fold, truth, parameters in zip(folds, truths, optimum.parameters, strict=True):
         noise = torch.randn(400, flat.dim, generator=generator)
-        draws = guide.bind(flat, fold).sample(parameters, noise)
+        draws = guide.bind(flat, fold, parameters).sample(parameters, noise)
         expected = flat.expected(draws, fold)
         for name, functional in functionals.items():
             low = (functional(expected) < functional(truth[None])).double().mean()

@@ -5,22 +5,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyro.distributions as dist
 import pytest
 import torch
-from pyro.distributions import Normal
 from torch import Tensor
 
 from genomic_code import load
-from genomic_code.inference.collapsed import Collapsed
+from genomic_code.inference.collapsed import Collapsed, tail_weights
 from genomic_code.inference.engine import make_step
 from genomic_code.inference.fit import fit, fit_folds
 from genomic_code.inference.flat import FlatModel
 from genomic_code.inference.guide_choice import choose_guide
 from genomic_code.inference.optimise import Settings
 from genomic_code.spec import Blueprint, Cohort, Epistatic, simulate
-from genomic_code.spec.noise import StudentT
+from genomic_code.spec.noise import Normal, Poisson, StudentT
 from genomic_code.spec.priors import ARD, Dense, sample
-from genomic_code.spec.protocols import Data, Formalization, Shape
+from genomic_code.spec.protocols import Data, Formalization, Noise, Shape
 from genomic_code.spec.standardize import Scaler
 
 CASES = {"complete": {}, "missing": {"missing": 0.2}, "known errors": {"error": 0.4}}
@@ -57,7 +57,7 @@ def test_density_is_that_of_the_draws(options: dict[str, float]) -> None:
     noise = torch.randn(flat.dim)
     draw = guide.sample(parameters, noise)
     jacobian = torch.func.jacrev(lambda e: guide.sample(parameters, e))(noise)
-    exact = Normal(0.0, 1.0).log_prob(noise).sum() - jacobian.slogdet()[1]
+    exact = dist.Normal(0.0, 1.0).log_prob(noise).sum() - jacobian.slogdet()[1]
     torch.testing.assert_close(guide.log_density(parameters, draw), exact)
     again, density = guide.draw(parameters, noise)
     torch.testing.assert_close(again, draw)
@@ -139,12 +139,49 @@ def test_horseshoe_gains_in_fit_and_prediction() -> None:
     assert held["auto"] > held["meanfield"] + 10
 
 
+@pytest.mark.usefixtures("double_precision")
+def test_weights_of_cells_are_those_of_a_scale_mixture() -> None:
+    """At one point: (nu + 1) / (nu + r^2 / (sigma^2 + error^2)), which draws and densities use."""
+    flat, data, guide = bound(Blueprint(noise=StudentT()), small(CASES["known errors"]))
+    torch.manual_seed(0)
+    point = 0.3 * torch.randn(flat.dim)
+    narrow = torch.cat([point, torch.full_like(point, -20.0)])
+    weights = tail_weights(flat, data, narrow, torch.Generator().manual_seed(0))
+    values = flat.unpack(point)[0]
+    residual = data.phenotype - flat.expected(point[None], data)[0]  # type: ignore[operator]
+    freedom = 2 + values["noise_tail"]
+    square = residual.square() / (values["noise_scale"].square() + data.error.square())
+    torch.testing.assert_close(weights, (freedom + 1) / (freedom + square))
+    weighed = guide.weighed(flat, data, weights)
+    parameters = weighed.start(point, 0.3)
+    noise = torch.randn(flat.dim)
+    draw, density = weighed.draw(parameters, noise)
+    jacobian = torch.func.jacrev(lambda e: weighed.sample(parameters, e))(noise)
+    exact = dist.Normal(0.0, 1.0).log_prob(noise).sum() - jacobian.slogdet()[1]
+    torch.testing.assert_close(density, exact)
+    again = guide.bind(flat, data, parameters)
+    torch.testing.assert_close(again.sample(parameters, noise), draw)
+
+
+def test_heavy_tails_gain_too() -> None:
+    cohort = simulate(
+        Blueprint(noise=StudentT()), individuals=120, loci=40, traits=6, heritability=0.6, seed=1
+    )
+    everyone = np.ones((1, 120), bool)
+    model = Blueprint(noise=StudentT())
+    elbo = {
+        kind: fit_folds(model, cohort, everyone, Settings(guide=kind), 0, False)[0].elbo
+        for kind in ("auto", "meanfield")
+    }
+    assert elbo["auto"] > elbo["meanfield"] + 20
+
+
 @dataclass(frozen=True)
 class Cubed:
     """A prior whose weights are not their site times a factor."""
 
     def __call__(self, name: str, sizes: dict[str, int]) -> Tensor:
-        return 0.1 * sample(name, Normal(0.0, 1.0), sizes) ** 3
+        return 0.1 * sample(name, dist.Normal(0.0, 1.0), sizes) ** 3
 
 
 @pytest.mark.parametrize(
@@ -153,10 +190,11 @@ class Cubed:
         (Blueprint(), True),
         (Epistatic(), True),
         (Blueprint(prior={"effects": ARD()}), True),
-        (Blueprint(noise=StudentT()), False),
+        (Blueprint(noise=StudentT()), True),
+        (Blueprint(noise=Poisson()), False),
         (Blueprint(prior={"effects": Cubed()}), False),  # type: ignore[dict-item]
     ],
-    ids=["blueprint", "epistatic", "ard", "heavy tails", "cubed"],
+    ids=["blueprint", "epistatic", "ard", "heavy tails", "counts", "cubed"],
 )
 def test_which_models_get_it(model: Formalization, collapsed: bool) -> None:
     guide = choose_guide(FlatModel(model, Shape(30, 6, 2, 3)))
@@ -166,8 +204,10 @@ def test_which_models_get_it(model: Formalization, collapsed: bool) -> None:
     assert wide.name == "meanfield"  # 600^3 multiplications a trait
 
 
-def test_saved_fit_draws_the_same(tmp_path: Path) -> None:
-    fitted = fit("blueprint", small({"missing": 0.2}), progress=False, cycles=2)
+@pytest.mark.parametrize("noise", [Normal(), StudentT()], ids=["normal", "student_t"])
+def test_saved_fit_draws_the_same(noise: Noise, tmp_path: Path) -> None:
+    fitted = fit(Blueprint(noise=noise), small({"missing": 0.2}), progress=False, steps=250)
+    assert fitted.guide.name == "collapsed"
     again = load(fitted.save(tmp_path / "fit.nc"))
     torch.testing.assert_close(again.flat_draws(10), fitted.flat_draws(10), rtol=0, atol=0)
     parts = torch.cat(list(fitted.flat_parts(10, 4)))

@@ -1,0 +1,43 @@
+"""From a guide to its optimum: in one go, or after a fit by mean field that weighs the cells."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from genomic_code.inference.collapsed import Collapsed, tail_weights
+from genomic_code.inference.flat import FlatModel
+from genomic_code.inference.guides import Guide, MeanField
+from genomic_code.inference.optimise import Optimum, Settings, optimise
+from genomic_code.spec.noise import StudentT
+from genomic_code.spec.protocols import Data
+
+__all__ = ["learn"]
+
+
+def learn(
+    flat: FlatModel,
+    guide: Guide,
+    location: Tensor,
+    data: Data,
+    settings: Settings,
+    generator: torch.Generator,
+    bar: "tqdm[Any]",
+    keep: bool = False,
+) -> tuple[Guide, Optimum]:
+    """The guide of the fit and its optimum; arguments and errors as of `optimise`.
+
+    With `keep`, Ctrl-C during the fit by mean field ends with that.
+    """
+    inputs = (location, data, settings, generator, bar, keep)
+    if not (isinstance(guide, Collapsed) and isinstance(flat.formalization.noise, StudentT)):
+        return guide, optimise(flat, guide.bind(flat, data), *inputs)
+    plain = MeanField()
+    first = optimise(flat, plain, *inputs)
+    if first.interrupted:
+        return plain, first
+    bar.total = (bar.total or 0) + settings.least(location.shape[1])
+    known = first.parameters[:, None].to(location.device)
+    weights = tail_weights(flat, data, known, generator)
+    return guide, optimise(flat, guide.weighed(flat, data, weights), *inputs)
