@@ -51,8 +51,8 @@ def bits(fit: Fit, draws: int = 500, seed: int = 0) -> pd.DataFrame:
         raise ValueError(f"draws must be at least 4, got {draws}")
     if not isinstance(fit.guide, MeanField):
         raise ValueError(
-            "fit must have a mean-field guide, whose sites are independent; use rate_distortion "
-            "for the total of other guides"
+            f"fit must have a mean-field guide, whose sites are independent, got {fit.guide.name}; "
+            "fit with guide='meanfield', or use rate_distortion for the total"
         )
     location, log_scale = fit.parameters.double().chunk(2, -1)
     flat = fit.flat_draws(draws, seed)
