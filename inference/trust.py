@@ -17,6 +17,8 @@ from arviz_stats.base.array import array_stats
 
 from genomic_code.inference.datatree import log_densities
 from genomic_code.inference.fit import Settings, fit_folds
+from genomic_code.inference.flat import FlatModel
+from genomic_code.inference.guide_choice import choose_guide
 from genomic_code.inference.guides import LARGEST
 from genomic_code.inference.hamiltonian import refine
 from genomic_code.inference.optimise import DivergenceError
@@ -110,7 +112,7 @@ def trust(
         fit: The fit.
         individuals: Individuals of the part of the cohort on which guides are compared.
         loci: Loci of that part, at most; a formalization of fixed places keeps all.
-        ladder: Whether to fit that part with mean field, low-rank and full-rank guides.
+        ladder: Whether to fit that part with mean field, low-rank and full-rank guides as well.
         reference: Whether to run Hamiltonian chains on it.
         simulations: Simulated cohorts of that size for simulation-based calibration: 0 for none,
             100 tell a bias of a third of a standard deviation.
@@ -198,16 +200,16 @@ def judge_fit(
         word = f"{near} of {len(restarts)} restarts came within {NEAR:.0f} nats of the best"
         colour = "amber" if near == 1 else "green"
         yield colour, word + (": another run may find a better optimum" if near == 1 else "")
-    if "meanfield" in ladder.index and len(ladder) > 1:
-        others = ladder.drop(index="meanfield")
+    if len(ladder) > 1:
+        own, others = str(ladder.index[0]), ladder.iloc[1:]
         best = str(others["elbo"].idxmax())
-        gain = float(ladder["elbo"][best] - ladder["elbo"]["meanfield"])
-        error = float(np.hypot(ladder["error"][best], ladder["error"]["meanfield"]))
+        gain = float(ladder["elbo"][best] - ladder["elbo"][own])
+        error = float(np.hypot(ladder["error"][best], ladder["error"][own]))
         yield (
             "green",
             (
-                f"on a part of the cohort a {best} guide changes the ELBO by {gain:+.1f} +- "
-                f"{error:.1f} nats: the slack of mean field"
+                f"on a part of the cohort the best other guide, {best}, changes the ELBO of {own} "
+                f"by {gain:+.1f} +- {error:.1f} nats"
             ),
         )
 
@@ -275,15 +277,17 @@ def climb(
     progress: bool,
     only_first: bool,
 ) -> dict[str, Fit]:
-    """Fits by guide: mean field, then richer families as far as the size allows."""
+    """Fits by guide: that of the settings, mean field, richer ones where the size allows them."""
     everyone = np.ones((1, len(cohort)), bool)
+    flat = FlatModel(model, cohort.shape)
     fits: dict[str, Fit] = {}
-    for name in ("meanfield", "lowrank", "fullrank"):
-        if fits and (
-            only_first or (name == "fullrank" and fits["meanfield"].flat.dim ** 2 > LARGEST)
-        ):
+    for kind in (settings.guide, "meanfield", "lowrank", "fullrank"):
+        if fits and (only_first or (kind == "fullrank" and flat.dim**2 > LARGEST)):
             continue
-        own = replace(settings, guide=name)
+        name = choose_guide(flat, kind).name
+        if name in fits:
+            continue
+        own = replace(settings, guide=kind)
         try:
             fits[name] = fit_folds(model, cohort, everyone, own, seed, progress)[0]
         except DivergenceError:

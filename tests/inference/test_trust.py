@@ -23,7 +23,7 @@ def fit() -> Fit:
 def test_a_good_fit(fit: Fit) -> None:
     report = trust(fit, individuals=60, loci=6, settings=QUICK, progress=False)
     assert report.light in ("green", "amber"), str(report)
-    assert list(report.ladder.index) == ["meanfield", "lowrank", "fullrank"]
+    assert list(report.ladder.index) == ["traitblocks", "meanfield", "lowrank", "fullrank"]
     assert (report.reference["shift"].abs() < 1).all()
     assert "polygenic: " in str(report)
     assert "<li>" in report._repr_html_()
