@@ -29,6 +29,8 @@ __all__ = ["Collapsed", "tail_weights"]
 
 DRAWS, TOGETHER = 100, 2**24
 """Draws for the weights of cells, and numbers held at once."""
+WEIGHED = 2**25
+"""Most multiplications for X' P X of one training set, where it is needed at each step."""
 UNBOUND = "the guide must be bound to data"
 
 
@@ -53,6 +55,10 @@ class Collapsed(LocationScale):
     def width(self) -> int:
         """The Cholesky factors `(T, L, L)` of a draw."""
         return self.traits * self.loci**2
+
+    def affordable(self, data: Data) -> bool:
+        """Whether a step is cheap: with known errors it weighs all cells anew."""
+        return not data.error.any() or self.width * data.observed.shape[-2] <= WEIGHED
 
     def bind(self, flat: FlatModel, data: Data, parameters: Tensor | None = None) -> "Collapsed":
         """The guide on a cohort `(..., N, L)`, or several training sets of it."""
@@ -198,8 +204,8 @@ def tail_weights(
 
 def weighted(genotype: Tensor, weights: Tensor) -> Tensor:
     """X' W X `(..., T, L, L)` of genotype `(..., N, L)` under weights `(..., N, T)`."""
-    columns = genotype.mT[..., None, :, :] * weights.mT[..., None, :]
-    return columns @ genotype[..., None, :, :]
+    grams = [(genotype * column[..., None]).mT @ genotype for column in weights.unbind(-1)]
+    return torch.stack(grams, -3)
 
 
 def solved(gram: Tensor, scale: Tensor, linear: Tensor) -> tuple[Tensor, Tensor]:

@@ -30,13 +30,14 @@ def learn(
 
     With `keep`, Ctrl-C during the fit by mean field ends with that.
     """
+    if isinstance(guide, Collapsed) and not guide.affordable(data):
+        guide = MeanField()
     inputs = (location, data, settings, generator, bar, keep)
     if not (isinstance(guide, Collapsed) and isinstance(flat.formalization.noise, StudentT)):
         return guide, optimise(flat, guide.bind(flat, data), *inputs)
-    plain = MeanField()
-    first = optimise(flat, plain, *inputs)
+    first = optimise(flat, MeanField(), *inputs)
     if first.interrupted:
-        return plain, first
+        return MeanField(), first
     bar.total = (bar.total or 0) + settings.least(location.shape[1])
     known = first.parameters[:, None].to(location.device)
     weights = tail_weights(flat, data, known, generator)

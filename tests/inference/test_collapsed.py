@@ -212,3 +212,12 @@ def test_saved_fit_draws_the_same(noise: Noise, tmp_path: Path) -> None:
     torch.testing.assert_close(again.flat_draws(10), fitted.flat_draws(10), rtol=0, atol=0)
     parts = torch.cat(list(fitted.flat_parts(10, 4)))
     torch.testing.assert_close(parts, fitted.flat_draws(10))
+
+
+def test_large_cohorts_with_known_errors_are_left_to_mean_field() -> None:
+    _, data, guide = bound(Blueprint(), small(CASES["known errors"]))
+    assert guide.affordable(data)
+    many = 2**25 // guide.width + 1
+    large = Data(*(each[:1].expand(many, -1) for each in data if each is not None))
+    assert not guide.affordable(large)
+    assert guide.affordable(large._replace(error=torch.zeros_like(large.error)))
