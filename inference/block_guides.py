@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions.transforms import CorrCholeskyTransform
 
-from genomic_code.inference.guides import Family, LocationScale, folded, solve_unit
+from genomic_code.inference.guides import Family, LocationScale, cut, folded, solve_unit
 
 __all__ = ["Blocks", "LatentBlocks", "PartlyCentred", "TraitBlocks"]
 
@@ -24,28 +24,43 @@ class Blocks(LocationScale):
     of b blocks of m entries.
     """
 
+    by_row: ClassVar[bool]
+    """Whether rows of the site are the blocks, not columns."""
     first: int
-    number: int
-    size: int
 
+    @property
     @abstractmethod
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the site."""
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Number b of blocks, and m of the entries of each."""
+        rows, columns = self.shape
+        return (rows, columns) if self.by_row else (columns, rows)
+
     def cut(self, flat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """A flat vector before, in and after the site, the latter in blocks `(..., b, m)`."""
+        before, site, after = cut(flat, self.first, *self.shape)
+        return before, site if self.by_row else site.mT, after
 
-    @abstractmethod
     def joined(self, before: Tensor, blocks: Tensor, after: Tensor) -> Tensor:
         """The inverse of `cut`."""
+        site = blocks if self.by_row else blocks.mT
+        return torch.cat([before, site.flatten(-2), after], -1)
 
     def mixing(self, location: Tensor) -> Tensor:
         """No correlation."""
-        return location.new_zeros(*location.shape[:-1], self.number * self.size**2)
+        number, size = self.sizes
+        return location.new_zeros(*location.shape[:-1], number * size**2)
 
     def matrices(self, mixing: Tensor) -> Tensor:
         """The matrices A / sqrt(m) `(..., b, m, m)`.
 
         Without the root a step of the optimiser moves m entries at once and overshoots.
         """
-        return folded(mixing, self.number, self.size, self.size).tril(-1) / math.sqrt(self.size)
+        number, size = self.sizes
+        return folded(mixing, number, size, size).tril(-1) / math.sqrt(size)
 
     def mix(self, mixing: Tensor, noise: Tensor) -> Tensor:
         """Each block mixed by I + A / sqrt(m)."""
@@ -68,6 +83,7 @@ class TraitBlocks(Blocks):
     """
 
     name: ClassVar[str] = "traitblocks"
+    by_row: ClassVar[bool] = True
 
     dim: int
     """Length P of the flat vector."""
@@ -77,24 +93,9 @@ class TraitBlocks(Blocks):
     traits: int
 
     @property
-    def number(self) -> int:  # type: ignore[override]
-        """A block a locus."""
-        return self.loci
-
-    @property
-    def size(self) -> int:  # type: ignore[override]
-        """Its effects."""
-        return self.traits
-
-    def cut(self, flat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """A flat vector before, in and after the effects, the latter `(..., L, T)`."""
-        last = self.first + self.loci * self.traits
-        effects = folded(flat[..., self.first : last], self.loci, self.traits)
-        return flat[..., : self.first], effects, flat[..., last:]
-
-    def joined(self, before: Tensor, blocks: Tensor, after: Tensor) -> Tensor:
-        """The inverse of `cut`."""
-        return torch.cat([before, blocks.flatten(-2), after], -1)
+    def shape(self) -> tuple[int, int]:
+        """Of the effects."""
+        return self.loci, self.traits
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ class LatentBlocks(Blocks):
     """
 
     name: ClassVar[str] = "latentblocks"
+    by_row: ClassVar[bool] = False
 
     dim: int
     """Length P of the flat vector."""
@@ -115,24 +117,9 @@ class LatentBlocks(Blocks):
     latents: int
 
     @property
-    def number(self) -> int:  # type: ignore[override]
-        """A block a latent."""
-        return self.latents
-
-    @property
-    def size(self) -> int:  # type: ignore[override]
-        """Its weights."""
-        return self.loci
-
-    def cut(self, flat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """A flat vector before, in and after the encoder, the latter `(..., K, L)`."""
-        last = self.first + self.loci * self.latents
-        encoder = folded(flat[..., self.first : last], self.loci, self.latents)
-        return flat[..., : self.first], encoder.mT, flat[..., last:]
-
-    def joined(self, before: Tensor, blocks: Tensor, after: Tensor) -> Tensor:
-        """The inverse of `cut`."""
-        return torch.cat([before, blocks.mT.flatten(-2), after], -1)
+    def shape(self) -> tuple[int, int]:
+        """Of the encoder."""
+        return self.loci, self.latents
 
 
 @dataclass(frozen=True)

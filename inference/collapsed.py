@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from genomic_code.inference.flat import FlatModel, compose, unvalidated
-from genomic_code.inference.guides import LOG_2PI, LocationScale, MeanField, folded
+from genomic_code.inference.guides import LOG_2PI, LocationScale, MeanField, cut, folded
 from genomic_code.spec.protocols import Data
 
 __all__ = ["Collapsed", "tail_weights"]
@@ -126,18 +126,21 @@ class Collapsed(LocationScale):
         location, log_scale = parameters[..., :dim], parameters[..., dim : 2 * dim]
         noise = (flat - location) * (-log_scale).exp()
         entries = 0.5 * noise.square() + log_scale + 0.5 * LOG_2PI
-        last = self.first + self.loci * self.traits
-        return -entries[..., : self.first].sum(-1) - entries[..., last:].sum(-1)
+        before, _, after = self.cut(entries)
+        return -before.sum(-1) - after.sum(-1)
+
+    def cut(self, flat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """A flat vector before, in and after the effects, the latter `(..., L, T)`."""
+        return cut(flat, self.first, self.loci, self.traits)
 
     def effects(self, flat: Tensor) -> Tensor:
         """The effects `(..., T, L)` in a flat vector."""
-        last = self.first + self.loci * self.traits
-        return folded(flat[..., self.first : last], self.loci, self.traits).mT
+        return self.cut(flat)[1].mT
 
     def joined(self, flat: Tensor, effects: Tensor) -> Tensor:
         """The flat vector with these effects `(..., T, L)`."""
-        last = self.first + self.loci * self.traits
-        return torch.cat([flat[..., : self.first], effects.mT.flatten(-2), flat[..., last:]], -1)
+        before, _, after = self.cut(flat)
+        return torch.cat([before, effects.mT.flatten(-2), after], -1)
 
 
 class Evidence:
@@ -149,6 +152,9 @@ class Evidence:
         if weights is not None:
             self.seen = self.seen * weights
         self.known_errors = bool(data.error.any())
+        self.gram = torch.empty(0)
+        if self.known_errors:
+            return  # the weights of cells, and so X' P X, change with the noise
         if bool((self.seen == self.seen[..., :1]).all()):
             self.gram = ((data.genotype * self.seen[..., :1]).mT @ data.genotype)[..., None, :, :]
         else:

@@ -19,7 +19,9 @@ __all__ = [
     "LocationScale",
     "LowRank",
     "MeanField",
+    "cut",
     "folded",
+    "solve_unit",
 ]
 
 LOG_2PI = math.log(2 * math.pi)
@@ -232,6 +234,12 @@ class FullRank(LocationScale):
 def folded(values: Tensor, *sizes: int) -> Tensor:
     """The last dimension of values in several of these sizes."""
     return values.reshape(*values.shape[:-1], *sizes)
+
+
+def cut(flat: Tensor, first: int, rows: int, columns: int) -> tuple[Tensor, Tensor, Tensor]:
+    """A flat vector before, in and after a site, the latter `(..., rows, columns)`."""
+    last = first + rows * columns
+    return flat[..., :first], folded(flat[..., first:last], rows, columns), flat[..., last:]
 
 
 def solve_unit(lower: Tensor, values: Tensor) -> Tensor:

@@ -184,11 +184,10 @@ def test_which_models_get_blocks(model: Formalization, name: str) -> None:
 def test_latent_blocks_gain_where_latents_switch() -> None:
     cohort = simulate("attractor", individuals=200, loci=100, traits=12, seed=1)
     everyone = np.ones((1, 200), bool)
+    settings = {kind: Settings(guide=kind, restarts=3) for kind in ("auto", "meanfield")}
     fits = {
-        kind: fit_folds("attractor", cohort, everyone, Settings(guide=kind, restarts=3), 0, False)[
-            0
-        ]
-        for kind in ("auto", "meanfield")
+        kind: fit_folds("attractor", cohort, everyone, each, 0, False)[0]
+        for kind, each in settings.items()
     }
     gain = fits["auto"].elbo - fits["meanfield"].elbo
     assert gain > 5 + 4 * math.hypot(*(fit.elbo_error for fit in fits.values()))
