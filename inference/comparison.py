@@ -52,7 +52,7 @@ class Comparison:
     """One sentence."""
     winner: str
     """Name of the simplest formalization within 2 standard errors of the best, and of each other
-    that is."""
+    that is; of these, of one that fits, if any does."""
     cells: xr.DataArray
     """Held-out log predictive density `(formalization, individual, trait)`, NaN where missing or
     never held out."""

@@ -3,8 +3,9 @@
 The simplest formalization within 2 standard errors of the best wins (more where units are few, see
 `units.reach`), the errors being those of the paired difference over individuals, or over groups
 where individuals come in groups. One that another of them is clearly ahead of cannot win: close to
-a best that varies much, it may yet be refuted by the next. That the data do not tell formalizations
-apart is a verdict too, and so is that even the best of them does not fit.
+a best that varies much, it may yet be refuted by the next. Nor can one that does not fit, where
+another that is as close does; only `null` may, since it claims nothing. That the data do not tell
+formalizations apart is a verdict too, and so is that even the best of them does not fit.
 """
 
 from collections.abc import Mapping
@@ -57,7 +58,7 @@ class Verdict(NamedTuple):
 
     winner: str
     """Name of the simplest formalization within 2 standard errors of the best, and of each other
-    that is."""
+    that is; of these, of one that fits, if any does."""
     close: tuple[str, ...]
     """Those within 2 standard errors of the best, the winner among them, best first."""
     sentence: str
@@ -91,11 +92,9 @@ def judge(
     ranked = sorted(scored, key=lambda name: (-individuals[name].sum(), models[name].complexity))
     paired = Paired(individuals, units)
     close = [name for name in ranked if not paired.clearly_ahead(ranked[0], name)]
-    beaten = {
-        name: other for name in close for other in close[::-1] if paired.clearly_ahead(other, name)
-    }
+    but = ruled_out(paired, close, misfits or {})
     winner = min(
-        (name for name in close if name not in beaten),
+        (name for name in close if name not in but),
         key=lambda name: (models[name].complexity, ranked.index(name)),
     )
     caveats = []
@@ -106,14 +105,29 @@ def judge(
             "so none of these formalizations is adequate"
         )
     caveats += reservations(winner, close, misfits or {})
-    sentence = describe(paired, winner, close, ranked, beaten)
+    sentence = describe(paired, winner, close, ranked, but)
     if caveats:
         sentence += f"; but {'; and '.join(caveats)}"
     return Verdict(winner, tuple(close), sentence + ".")
 
 
+def ruled_out(paired: Paired, close: list[str], misfits: Mapping[str, list[str]]) -> dict[str, str]:
+    """Why some of those close to the best cannot win; never all of them."""
+    but = {
+        name: f"clearly behind {other}"
+        for name in close
+        for other in close[::-1]
+        if paired.clearly_ahead(other, name)
+    }
+    left = [name for name in close if name not in but]
+    wrong = [name for name in left if misfits.get(name) and name != "null"]
+    if len(wrong) < len(left):
+        but |= {name: f"it {' and '.join(misfits[name])}" for name in wrong}
+    return but
+
+
 def describe(
-    paired: Paired, winner: str, close: list[str], ranked: list[str], beaten: Mapping[str, str]
+    paired: Paired, winner: str, close: list[str], ranked: list[str], but: Mapping[str, str]
 ) -> str:
     """Who wins, and by how much."""
     if winner == "null":
@@ -133,10 +147,11 @@ def describe(
     for name in close:
         if name != winner:
             gap, error = paired.ahead(name, winner)
-            but = f", but clearly behind {beaten[name]}" if name in beaten else ""
-            others.append(f"{name} ({gap:+.1f} +- {error:.1f} nats{but})")
+            why = f", but {but[name]}" if name in but else ""
+            others.append(f"{name} ({gap:+.1f} +- {error:.1f} nats{why})")
     return (
-        f"{winner}: the simplest of those indistinguishable at this sample size; "
+        f"{winner}: the simplest {'not ruled out ' * bool(but)}of those indistinguishable at this "
+        "sample size; "
         f"within {round(paired.within, 1):g} standard errors of the best also {', '.join(others)}"
     )
 

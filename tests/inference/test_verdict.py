@@ -41,9 +41,27 @@ def test_none_of_these_fits() -> None:
     assert verdict.winner == "generative"
     assert "none of these fits: even generative does not reproduce" in verdict.sentence
     assert "none of these" not in judge(MODELS, found, {"generative": []}).sentence
+
+
+def test_what_does_not_fit_cannot_win_where_another_does() -> None:
+    wrong = ["does not reproduce the heavy tails"]
     close = scores(null=-2, factor=-0.05, polygenic=-2, generative=0.0)
     verdict = judge(MODELS, close, {"factor": wrong, "generative": []})
-    assert "unlike generative" in verdict.sentence
+    assert verdict.winner == "generative"
+    assert verdict.close == ("generative", "factor")
+    assert "the simplest not ruled out of those" in verdict.sentence
+    assert ", but it does not reproduce the heavy tails)" in verdict.sentence
+    neither = judge(MODELS, close, {"factor": wrong, "generative": wrong})
+    assert neither.winner == "factor"
+    assert "none of these fits: even factor does not" in neither.sentence
+
+
+def test_null_claims_nothing_and_may_win_though_it_does_not_fit() -> None:
+    wrong = ["does not reproduce the heavy tails"]
+    close = scores(null=-0.05, factor=-2, polygenic=-2, generative=0.0)
+    verdict = judge(MODELS, close, {"null": wrong, "generative": []})
+    assert verdict.winner == "null"
+    assert "but it does not reproduce the heavy tails, unlike generative" in verdict.sentence
 
 
 def test_two_caveats_are_one_sentence() -> None:
