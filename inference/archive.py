@@ -23,7 +23,7 @@ from genomic_code.inference.identity import (
     formalization_from_json,
     formalization_to_json,
 )
-from genomic_code.inference.posterior import Fit
+from genomic_code.inference.posterior import Fit, Modes
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.files import check_version, existing, reading
 from genomic_code.spec.protocols import Formalization
@@ -42,8 +42,9 @@ if TYPE_CHECKING:
 
 __all__ = ["fit_group", "load", "load_fit", "netcdf_path", "save_fit"]
 
-SCHEMA = 3
-"""Version of the layout of the group `fit`; raised when an older reader would misread it."""
+SCHEMA, OLDEST = 4, 3
+"""Version of the layout of the group `fit`, raised when an older reader would misread it, and the
+oldest that is still read."""
 COHORT = "cohort.nc"
 """Where the cohort of fits without one is found, beside them."""
 GUIDES = "genomic_code.inference."
@@ -122,6 +123,10 @@ def fit_group(fit: Fit) -> dict[str, xr.Dataset]:
         "restart_elbos": (("restart",), np.asarray(fit.restart_elbos)),
         "history": (("optimiser_step",), np.asarray(fit.history)),
     }
+    if fit.modes is not None:
+        sizes = {"parameters": ("mode", "parameter"), "elbo": ("mode",), "share": ("mode",)}
+        for name, dims in sizes.items():
+            arrays[f"mode_{name}"] = (dims, getattr(fit.modes, name).detach().cpu().numpy())
     for key in MOMENTS:
         for moment, values in zip(("mean", "sd"), getattr(fit.scaler, key), strict=True):
             if values.numel():  # netCDF would take an empty dimension for an unlimited one
@@ -163,7 +168,7 @@ def build_fit(
             f"{sorted(tree.children)}; Fit.save writes one"
         )
     stored = tree["fit"].to_dataset()
-    check_version(stored.attrs.get("archive_schema"), SCHEMA, file, oldest=SCHEMA)
+    check_version(stored.attrs.get("archive_schema"), SCHEMA, file, oldest=OLDEST)
     if cohort is None:
         inside = "cohort" in tree
         cohort = (
@@ -212,6 +217,9 @@ def assemble(stored: xr.Dataset, tree: xr.DataTree, model: Formalization, cohort
         history=stored["history"].values,
         converged=bool(stored.attrs["converged"]),
         seed=int(stored.attrs["seed"]),
+        modes=Modes(*(array(f"mode_{name}") for name in Modes._fields))
+        if "mode_share" in stored
+        else None,
     )
     if fit.guide.start(torch.zeros(fit.flat.dim)).shape != fit.parameters.shape:
         raise ValueError(

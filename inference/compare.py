@@ -6,8 +6,9 @@ the held-out individuals. Cells of an individual are added, since they are not i
 errors run over individuals, or over groups where individuals come in groups. Vehtari, Gelman &
 Gabry 2017, doi:10.1007/s11222-016-9696-4.
 
-Formalizations that contain one another are also fitted from each other's posterior, and for each
-fold the fit with the highest training ELBO counts: a worse optimum never decides.
+Formalizations that contain one another are also fitted from each other's posterior. The best starts
+of each are refined to the end, and the fits that the training rows do not tell apart predict
+together (see `modes`): neither a worse optimum nor the luck of a seed decides.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,8 @@ from genomic_code.inference.exact import ridge_predictions
 from genomic_code.inference.fit import DivergenceError, Settings, fit_folds, plan
 from genomic_code.inference.flat import FlatModel
 from genomic_code.inference.folds import assign_folds, group_labels
-from genomic_code.inference.heldout import HeldOut, held_out
+from genomic_code.inference.heldout import HeldOut, blended, held_out
+from genomic_code.inference.modes import mixed
 from genomic_code.inference.nested import Sites, has_relatives, pairs, posterior_sites, translate
 from genomic_code.inference.posterior import Fit
 from genomic_code.inference.scores import Score, quick_look
@@ -42,6 +44,8 @@ CANDIDATES = (
     "disentangled", "attractor", "conditional",
 )  # fmt: skip
 """What is compared where nothing is named; those that a cohort does not allow are left out."""
+MODES = 3
+"""Starts of which the fits predict together, if the settings do not say otherwise."""
 LINEAR_ALGEBRA: type[Exception] = torch.linalg.LinAlgError  # type: ignore[attr-defined]
 
 
@@ -91,6 +95,7 @@ def compare(
         [assigned != k for k in range(assigned.max() + 1)] + [np.ones(len(cohort), bool)]
     )
     chosen = settings or Settings()
+    chosen = replace(chosen, modes=chosen.modes or MODES)
     work = [
         (name, rows)
         for name, model in models.items()
@@ -185,7 +190,7 @@ def evaluate(
     """
     try:
         fits = fit_folds(model, cohort, training, settings, seed, progress, starts=starts)
-        scored = [held_out(fit) for fit in fits if not fit.training.all()]
+        scored = [held_out(one) for fit in fits if not fit.training.all() for one in fit.split()]
     except (DivergenceError, FloatingPointError, LINEAR_ALGEBRA) as cause:
         return Part([], None, [], f"failed: {cause}")
     everyone = next((fit for fit in fits if fit.training.all()), None)
@@ -228,27 +233,26 @@ def gather(
 ) -> tuple[dict[str, Score], dict[str, Fit], dict[str, str]]:
     """Scores and fits to all individuals by name, and why others failed.
 
-    Of several fits to the same training rows the one with the highest ELBO counts.
+    Several fits to the same training rows predict together.
     """
     scores, fits, failed = {}, {}, {}
     for name in dict.fromkeys(names):
         own = [part for other, part in zip(names, parts, strict=True) if other == name]
         everyone = [part.everyone for part in own if part.everyone is not None]
         tables = {key: np.full(cohort.phenotype.shape, np.nan) for key in ("cells", "means", "pit")}
-        best: dict[bytes, HeldOut] = {}
+        found: dict[bytes, list[HeldOut]] = {}
         for part in own:
             for fold in part.held_out:
-                rows = fold.rows.tobytes()
-                if rows not in best or fold.elbo > best[rows].elbo:
-                    best[rows] = fold
-        if not everyone or len(best) < folds:
+                found.setdefault(fold.rows.tobytes(), []).append(fold)
+        if not everyone or len(found) < folds:
             failed[name] = next(part.failed for part in own if part.failed)
             continue
-        for fold in best.values():
+        together = [blended(members) for members in found.values()]
+        for fold in together:
             for key, values in zip(tables, (fold.density, fold.mean, fold.pit), strict=True):
                 tables[key][fold.rows] = values
-        fit = fits[name] = max(everyone, key=lambda each: each.elbo)
-        stuck = sum(not fold.converged for fold in best.values()) + (not fit.converged)
+        fit = fits[name] = mixed(everyone)
+        stuck = sum(not fold.converged for fold in together) + (not fit.converged)
         warnings = [str(getattr(fit.formalization, "caution", ""))]
         warnings.append(f"{stuck} fits not converged" if stuck else "")
         look = quick_look(fit)

@@ -122,7 +122,7 @@ def log_densities(fit: Fit, draws: int) -> dict[str, NDArray[np.float64]]:
         largest = max(fit.flat.dim, fit.guide.width, fit.data.observed.numel())
         for part in fit.flat_parts(draws, LARGEST // largest):
             log_p.append(fit.flat.log_joint(part, fit.data).double())
-            log_q.append(fit.guide.log_density(fit.parameters, part).double())
+            log_q.append(fit.log_density(part).double())
     return {"log_p": torch.cat(log_p).numpy()[None], "log_q": torch.cat(log_q).numpy()[None]}
 
 

@@ -16,6 +16,7 @@ from genomic_code.inference.flat import FlatModel
 from genomic_code.inference.guide_choice import choose_guide
 from genomic_code.inference.guides import Guide
 from genomic_code.inference.learn import learn
+from genomic_code.inference.modes import mixed
 from genomic_code.inference.nested import Sites, place
 from genomic_code.inference.optimise import DivergenceError, Settings
 from genomic_code.inference.posterior import Fit
@@ -176,22 +177,30 @@ def fit_batch(
             start = location.to(device)
             guide, optimum = learn(there, guide, start, tables, settings, seeded, bar, keep)
     return [
-        Fit(
-            formalization=model,
-            cohort=cohort,
-            training=training[f],
-            scaler=scalers[f],
-            basis=None if bases is None else bases[f],
-            flat=flat,
-            data=folds[f],
-            guide=guide.bind(flat, folds[f], optimum.parameters[f]),
-            parameters=optimum.parameters[f],
-            elbo=float(optimum.elbo[f]),
-            elbo_error=float(optimum.error[f]),
-            restart_elbos=optimum.restarts[f].numpy(),
-            history=optimum.history[:, f].numpy(),
-            converged=optimum.converged,
-            seed=seed,
+        mixed(
+            [
+                Fit(
+                    formalization=model,
+                    cohort=cohort,
+                    training=training[f],
+                    scaler=scalers[f],
+                    basis=None if bases is None else bases[f],
+                    flat=flat,
+                    data=folds[f],
+                    guide=guide.bind(flat, folds[f], parameters),
+                    parameters=parameters,
+                    elbo=float(elbo),
+                    elbo_error=float(error),
+                    restart_elbos=optimum.restarts[f].numpy(),
+                    history=optimum.history[:, f].numpy(),
+                    converged=optimum.converged,
+                    seed=seed,
+                )
+                for parameters, elbo, error in zip(
+                    optimum.parameters[f], optimum.elbo[f], optimum.error[f], strict=True
+                )
+                if elbo.isfinite()
+            ]
         )
         for f in range(len(training))
     ]

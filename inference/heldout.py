@@ -8,13 +8,15 @@ import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import logsumexp
 from torch import Tensor
 
+from genomic_code.inference.modes import expected_likelihood, shares
 from genomic_code.inference.posterior import Fit
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.standardize import Scaler, phenotype_sd
 
-__all__ = ["HeldOut", "check_folds", "held_out", "held_out_cells"]
+__all__ = ["HeldOut", "blended", "check_folds", "held_out", "held_out_cells"]
 
 Array = NDArray[np.float64]
 
@@ -35,6 +37,8 @@ class HeldOut(NamedTuple):
     model, also of counts, where the prediction is right. NaN where missing."""
     elbo: float
     """Training ELBO of the fit."""
+    likelihood: Array
+    """Expected log likelihood of each training individual, in nats."""
     converged: bool
 
 
@@ -68,7 +72,24 @@ def held_out(fit: Fit, draws: int | None = None) -> HeldOut:
         (mean / draws * scale + centre).numpy(),
         np.where(~np.isnan(values), (place / (draws + 1)).double().numpy(), np.nan),
         fit.elbo,
+        expected_likelihood(fit),
         fit.converged,
+    )
+
+
+def blended(members: Sequence[HeldOut]) -> HeldOut:
+    """What fits to the same rows say together: the best, and others that the data allow."""
+    best = max(members, key=lambda one: one.elbo)
+    if len(members) == 1:
+        return best
+    share = shares(
+        np.stack([one.likelihood for one in members]), np.array([one.elbo for one in members])
+    )
+    weight = share[:, None, None]
+    return best._replace(
+        density=logsumexp([one.density for one in members], 0, weight),
+        mean=(weight * [one.mean for one in members]).sum(0),
+        pit=(weight * [one.pit for one in members]).sum(0),
     )
 
 

@@ -39,6 +39,6 @@ def learn(
     if first.interrupted:
         return MeanField(), first
     bar.total = (bar.total or 0) + settings.least(location.shape[1])
-    known = first.parameters[:, None].to(location.device)
+    known = first.parameters[:, :1].to(location.device)
     weights = tail_weights(flat, data, known, generator)
     return guide, optimise(flat, guide.weighed(flat, data, weights), *inputs)

@@ -30,7 +30,7 @@ __all__ = ["DivergenceError", "Optimum", "Settings", "optimise"]
 SCREENING_DRAWS = 20
 """Draws for the ELBO by which restarts are first ranked; they differ by tens of nats."""
 FINALISTS = 3
-"""Restarts that go on until they differ by more than the noise of that ranking."""
+"""Restarts that go on, at least, until they differ by more than the noise of that ranking."""
 
 PAIRED = 2**18
 """Longest flat vector whose refinement takes antithetic pairs of draws, unless these are dear."""
@@ -48,6 +48,9 @@ class Settings:
 
     restarts: int = 10
     """Random starts, of which the best ELBO on the training rows goes on; at least 1."""
+    modes: int | None = None
+    """Restarts that are refined to the end. Those that the data do not tell apart predict together,
+    see `inference.modes`. By default 1 in a fit, and 3 in a comparison."""
     screening: int = 250
     """Steps that every restart takes, and then the best three again."""
     steps: int = 500
@@ -77,8 +80,10 @@ class Settings:
         one_of("guide", self.guide, list(GUIDES))
         check_device(self.device)
         one_of("backend", self.backend, list(BACKENDS))
-        for name in ("restarts", "screening", "steps", "cycles", "elbo_draws"):
+        for name in ("restarts", "modes", "screening", "steps", "cycles", "elbo_draws"):
             value = getattr(self, name)
+            if name == "modes" and value is None:
+                continue
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
         for name in ("tolerance", "rate"):
@@ -106,14 +111,14 @@ def check_device(name: str) -> None:
 
 
 class Optimum(NamedTuple):
-    """The best restart of each fold."""
+    """The best restarts of each fold, best first."""
 
     parameters: Tensor
-    """Guide parameters `(F, Q)`."""
+    """Guide parameters `(F, M, Q)`."""
     elbo: Tensor
-    """`(F,)`, in nats."""
+    """`(F, M)`, in nats."""
     error: Tensor
-    """Monte-Carlo standard error of the ELBO `(F,)`."""
+    """Monte-Carlo standard error of the ELBO `(F, M)`."""
     restarts: Tensor
     """ELBO of every restart after screening `(F, R)`; NaN where there was but one."""
     history: Tensor
@@ -182,15 +187,16 @@ def optimise(
     pairs = int(flat.dim <= PAIRED and guide.width == 0)
     draws = max(SCREENING_DRAWS, min(settings.elbo_draws, DRAWN // flat.dim))
     score = torch.full((folds, 1), torch.nan)
+    modes = min(settings.modes or 1, restarts)
     if restarts > 1:
         histories.append(taken(recorded(1), settings.screening, settings.rate, 0))
-        score = select(min(FINALISTS, restarts), SCREENING_DRAWS)
+        score = select(min(max(FINALISTS, modes), restarts), SCREENING_DRAWS)
         if not interrupted:
             histories.append(taken(recorded(1 + pairs), settings.screening, settings.rate, pairs))
-        select(1, draws)
+        select(modes, draws)
     refine = None if interrupted else recorded(1 + pairs)
     tolerance = settings.tolerance * (cells + 5 * flat.dim)
-    before = torch.full((folds, 1), -torch.inf, dtype=torch.float64)
+    before = torch.full((folds, modes), -torch.inf, dtype=torch.float64)
     spread = torch.full_like(before, torch.nan)
     converged = False
     for cycle in range(settings.cycles):
@@ -202,7 +208,8 @@ def optimise(
             histories.append(taken(refine, settings.steps, rate, pairs))
             state = State.start(state.parameters)
         elbo, error = estimate_elbo(flat, guide, state.parameters, data, draws, generator)
-        if not torch.isfinite(elbo).all():
+        best = elbo.nan_to_num(-torch.inf, -torch.inf).amax(1)
+        if not torch.isfinite(best).all():
             raise DivergenceError(
                 f"{flat.formalization.name}: the ELBO became {float(elbo.min())}; lower "
                 f"rate={settings.rate} or check the cohort for outliers"
@@ -215,17 +222,19 @@ def optimise(
             elbo, error = torch.where(worse, before, elbo), torch.where(worse, spread, error)
             break
         spread = error
-        gain = float((elbo - before).max())
+        gain = float((best - before.amax(1)).max())
         before = elbo
-        if gain < tolerance + 2 * float(error.max()):
+        if gain < tolerance + 2 * float(error.nan_to_num(0.0).max()):
             converged = True
             break
+    order = choose(elbo, modes, flat.formalization.name)
+    history = torch.cat(histories).cpu()
     return Optimum(
-        state.parameters[:, 0].cpu(),
-        elbo[:, 0],
-        error[:, 0],
+        state.parameters.cpu().take_along_dim(order[..., None], 1),
+        elbo.take_along_dim(order, 1),
+        error.take_along_dim(order, 1),
         score,
-        torch.cat(histories)[..., 0].cpu(),
+        history.take_along_dim(order[None, :, :1], 2)[..., 0],
         converged,
         interrupted,
     )

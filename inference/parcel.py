@@ -17,16 +17,17 @@ from genomic_code.inference import identity
 from genomic_code.inference.archive import GUIDES
 from genomic_code.inference.basis import Basis
 from genomic_code.inference.fit import rebuild
-from genomic_code.inference.posterior import Fit
+from genomic_code.inference.posterior import Fit, Modes
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.protocols import Formalization
 
 __all__ = ["SCHEMA", "Parcel", "call_digest", "pack", "unpack"]
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the layout."""
 FIT = (
-    "training", "parameters", "elbo", "elbo_error", "restart_elbos", "history", "converged", "seed",
+    "training", "parameters", "modes", "elbo", "elbo_error", "restart_elbos", "history",
+    "converged", "seed",
 )  # fmt: skip
 """What a fit is rebuilt from, besides its formalization, cohort, basis and given sites."""
 
@@ -52,7 +53,8 @@ def unpack(
     records: Sequence[type[Any]] = (),
 ) -> Any:
     """The result that was packed, its fits being those of `model` to `cohort`."""
-    kinds = {record.__name__: record for record in records}
+    every: tuple[type[Any], ...] = (Modes, *records)
+    kinds = {record.__name__: record for record in every}
 
     def decode(value: Any) -> Any:
         if isinstance(value, list):

@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,12 +22,14 @@ from genomic_code.spec.model import observation
 from genomic_code.spec.protocols import Data, Formalization, Shape, Weights
 from genomic_code.spec.standardize import Scaler, phenotype_sd, tensor
 
-__all__ = ["Draws", "Fit"]
+__all__ = ["Draws", "Fit", "Modes"]
 
 CHUNK = 2**25
 """Numbers that one batch of draws may hold."""
 DRAWN = 2**27
 """Numbers drawn at most for a held-out score."""
+GOLDEN = (math.sqrt(5) - 1) / 2
+"""Multiples of it, modulo 1, are spread evenly however many are taken."""
 
 
 class Draws(NamedTuple):
@@ -39,6 +41,17 @@ class Draws(NamedTuple):
     """Expected traits `(s, N, T)` in standard units."""
     noise: torch.distributions.Distribution
     """Distribution of the traits, batch shape `(s, N, T)`, in standard units."""
+
+
+class Modes(NamedTuple):
+    """Several optima of one guide, best first; see `inference.modes`."""
+
+    parameters: Tensor
+    """Guide parameters `(M, Q)`."""
+    elbo: Tensor
+    """`(M,)`, in nats."""
+    share: Tensor
+    """Share of the draws from each `(M,)`; they add up to 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +70,9 @@ class Fit:
     """The cohort in standard units and in the basis of the fit."""
     guide: Guide
     parameters: Tensor
-    """Guide parameters `(Q,)`."""
+    """Guide parameters `(Q,)` of the best optimum."""
     elbo: float
-    """Evidence lower bound in nats, of the phenotype in standard units."""
+    """Evidence lower bound in nats, of the phenotype in standard units; of the best optimum."""
     elbo_error: float
     """Monte-Carlo standard error of the ELBO."""
     restart_elbos: NDArray[np.floating]
@@ -69,6 +82,8 @@ class Fit:
     converged: bool
     """Whether the stop rule was met."""
     seed: int
+    modes: Modes | None = None
+    """The optima from which draws are taken, if from more than the best."""
 
     def __repr__(self) -> str:
         state = "converged" if self.converged else "not converged"
@@ -114,7 +129,36 @@ class Fit:
                 [torch.randn(self.flat.dim, generator=generator) for _ in range(0, number, 2)]
             )
             noise = torch.stack([half, -half], 1).flatten(0, 1)[:number]
-            yield self.guide.sample(self.parameters, noise)
+            yield self.drawn(noise, first // 2)
+
+    def drawn(self, noise: Tensor, pair: int) -> Tensor:
+        """Draws of standard normal noise `(s, P)` in pairs, of which this is the first."""
+        if self.modes is None:
+            return self.guide.sample(self.parameters, noise)
+        place = (0.5 + GOLDEN * torch.arange(pair, pair + (len(noise) + 1) // 2)) % 1
+        ends = self.modes.share.cumsum(0)[:-1]
+        member = torch.searchsorted(ends, place.double()).repeat_interleave(2)[: len(noise)]
+        out = torch.empty_like(noise)
+        for number in member.unique():
+            own = member == number
+            out[own] = self.guide.sample(self.modes.parameters[number], noise[own])
+        return out
+
+    def log_density(self, flat: Tensor) -> Tensor:
+        """`log q` `(s,)` of flat vectors `(s, P)`, over all optima."""
+        if self.modes is None:
+            return self.guide.log_density(self.parameters, flat)
+        each = [self.guide.log_density(one, flat) for one in self.modes.parameters]
+        return (torch.stack(each, -1) + self.modes.share.log()).logsumexp(-1)
+
+    def split(self) -> list["Fit"]:
+        """A fit for each optimum, best first."""
+        if self.modes is None:
+            return [self]
+        return [
+            replace(self, parameters=one, elbo=float(elbo), modes=None)
+            for one, elbo in zip(self.modes.parameters, self.modes.elbo, strict=True)
+        ]
 
     def sites(self, flat: Tensor, seed: int = 0) -> dict[str, Tensor]:
         """Site values `(S, ...)` of flat draws `(S, P)`, over loci whatever the basis."""

@@ -104,7 +104,7 @@ def simulation_based_calibration(
     ) as bar:
         guide, optimum = learn(flat, guide, location, data, chosen, generator, bar)
     ranks: dict[str, list[float]] = {name: [] for name in functionals}
-    for fold, truth, parameters in zip(folds, truths, optimum.parameters, strict=True):
+    for fold, truth, parameters in zip(folds, truths, optimum.parameters[:, 0], strict=True):
         noise = torch.randn(400, flat.dim, generator=generator)
         draws = guide.bind(flat, fold, parameters).sample(parameters, noise)
         expected = flat.expected(draws, fold)

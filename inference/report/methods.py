@@ -46,6 +46,11 @@ SOURCES = {
         "leave-one-out cross-validation and WAIC. Statistics and Computing 27, 1413-1432.",
         "10.1007/s11222-016-9696-4",
     ),
+    "bagging": (
+        "Huggins JH, Miller JW (2023). Reproducible model selection using bagged posteriors. "
+        "Bayesian Analysis 18, 79-104.",
+        "10.1214/21-BA1301",
+    ),
     "stacking": (
         "Yao Y, Vehtari A, Simpson D, Gelman A (2018). Using stacking to average Bayesian "
         "predictive distributions. Bayesian Analysis 13, 917-1007.",
@@ -79,7 +84,7 @@ def methods(comparison: Comparison, record: dict[str, Any]) -> str:
     tools = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     screened = (
         f"{how['restarts']} restarts took {how['screening']} steps each, the best three of them as "
-        "many again, and the one with the best ELBO on its training rows went on"
+        f"many again, and the best {how.get('modes') or 1} by the ELBO on their training rows went on"
     )
     return (
         f"We compared {len(record['formalizations'])} formalizations of the genome ({names}) on "
@@ -90,6 +95,8 @@ def methods(comparison: Comparison, record: dict[str, Any]) -> str:
         "standardised on training rows. Posteriors were approximated by Gaussian variational "
         f"inference: {screened} in cycles of {how['steps']} steps (at most {how['cycles']}) until "
         f"a cycle gained less than {how['tolerance']:g} nats for each observed cell and weight. "
+        "These predict together, weighted by their mean probability over Bayesian bootstraps of "
+        "the ELBO (Huggins & Miller 2023). "
         "The criterion is the log predictive density of individuals that were not fitted, summed "
         f"over {record['folds']} folds{whole} (Vehtari, Gelman & Gabry 2017); standard errors of "
         f"differences are paired over {unit}. The verdict names the simplest formalization "

@@ -1,0 +1,66 @@
+"""Optima that the data do not tell apart, and how much each of them counts.
+
+A nonlinear formalization has many optima, and which has the highest ELBO may hang on a few
+individuals: another seed then predicts otherwise. So the ELBO of each is taken over Bayesian
+bootstraps of the individuals (Rubin 1981, doi:10.1214/aos/1176345338), in which their weights vary
+as if others had been sampled. An optimum counts by the mean of its probability over these, as in
+bagged posteriors (Huggins & Miller 2023, doi:10.1214/21-BA1301) and in the weights that Yao et al.
+2018, doi:10.1214/17-BA1091, give to models: one that is clearly worse counts for nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from genomic_code.inference.posterior import Fit, Modes
+
+__all__ = ["expected_likelihood", "mixed", "shares"]
+
+Array = NDArray[np.float64]
+
+BOOTSTRAPS, TOGETHER = 2000, 2**23
+"""Bootstraps, and numbers held at once: fewer bootstraps of very many individuals, at least 100."""
+
+
+def expected_likelihood(fit: Fit, draws: int = 100) -> Array:
+    """Mean over the posterior of the log likelihood `(n,)` of each training individual, in nats."""
+    rows = torch.from_numpy(fit.training)
+    phenotype, observed = fit.standard_phenotype(fit.cohort)[rows], fit.data.observed[rows]
+    total = torch.zeros(len(phenotype), dtype=torch.float64)
+    for batch in fit.batches(draws, rows=fit.training):
+        cells = torch.where(observed, batch.noise.log_prob(phenotype), 0.0).double()
+        total += cells.sum((0, -1)) / draws
+    return total.numpy()
+
+
+def shares(likelihoods: Array, elbos: Array, seed: int = 0) -> Array:
+    """Weights `(M,)` of optima, adding up to 1.
+
+    Args:
+        likelihoods: Expected log likelihoods of the same individuals `(M, n)`.
+        elbos: ELBO of each `(M,)`, in nats.
+        seed: Seed of the bootstraps.
+    """
+    number = likelihoods.shape[1]
+    bootstraps = max(100, min(BOOTSTRAPS, TOGETHER // number))
+    weights = np.random.default_rng(seed).standard_exponential((bootstraps, number))
+    weights *= number / weights.sum(1, keepdims=True)
+    score = elbos + (weights - 1) @ likelihoods.T
+    probability = np.exp(score - score.max(1, keepdims=True))
+    mean: Array = (probability / probability.sum(1, keepdims=True)).mean(0)
+    return mean
+
+
+def mixed(fits: Sequence[Fit]) -> Fit:
+    """The best of several fits to the same rows by the same guide, which draws from all of them."""
+    members = sorted((one for fit in fits for one in fit.split()), key=lambda one: -one.elbo)
+    if len(members) == 1:
+        return members[0]
+    elbos = np.array([one.elbo for one in members])
+    share = shares(np.stack([expected_likelihood(one) for one in members]), elbos, members[0].seed)
+    parameters = torch.stack([one.parameters for one in members])
+    modes = Modes(parameters, torch.from_numpy(elbos), torch.from_numpy(share))
+    return replace(members[0], modes=modes)
