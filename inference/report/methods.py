@@ -84,7 +84,7 @@ def methods(comparison: Comparison, record: dict[str, Any]) -> str:
     tools = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     screened = (
         f"{how['restarts']} restarts took {how['screening']} steps each, the best three of them as "
-        f"many again, and the best {how.get('modes') or 1} by the ELBO on their training rows went on"
+        f"many again, and the best {how.get('modes') or 1} by the ELBO on training rows went on"
     )
     return (
         f"We compared {len(record['formalizations'])} formalizations of the genome ({names}) on "
