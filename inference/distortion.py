@@ -35,7 +35,7 @@ def bits(fit: Fit, draws: int = 500, seed: int = 0) -> pd.DataFrame:
     """Bits in each Pyro site of a mean-field fit; the sites are independent, so they add up.
 
     Args:
-        fit: The posterior.
+        fit: The posterior; of several optima the best.
         draws: Posterior draws for the expectation, in antithetic pairs; at least 4.
         seed: Seed of the draws.
 
@@ -54,6 +54,7 @@ def bits(fit: Fit, draws: int = 500, seed: int = 0) -> pd.DataFrame:
             f"fit must have a mean-field guide, whose sites are independent, got {fit.guide.name}; "
             "fit with guide='meanfield', or use rate_distortion for the total"
         )
+    fit = fit.split()[0]
     location, log_scale = fit.parameters.double().chunk(2, -1)
     flat = fit.flat_draws(draws, seed)
     rows = {}
@@ -93,7 +94,8 @@ def rate_distortion(
 
     Args:
         fits: Fits by setting, for instance by the width of the bottleneck. A setting may hold
-            several fits (folds, or cohorts resampled): their spread is then part of the errors.
+            several fits (folds, or cohorts resampled): their spread is then part of the errors. Of
+            several optima of a fit the best counts.
         draws: Posterior draws of each fit.
         interval: Posterior probability of the intervals.
 
@@ -175,6 +177,7 @@ def plot_rate_distortion(curve: pd.DataFrame, ax: "Axes | None" = None) -> "Axes
 
 def point(fit: Fit, draws: int) -> dict[str, float | NDArray[np.float64]]:
     """Rate, distortion and fidelity of one fit."""
+    fit = fit.split()[0]
     seen = fit.data.observed
     there = torch.from_numpy(~np.isnan(fit.cohort.phenotype.values))
     phenotype = fit.standard_phenotype(fit.cohort)

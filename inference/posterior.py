@@ -102,6 +102,8 @@ class Fit:
             "guide": self.guide.name,
             "seed": self.seed,
         }
+        if self.modes is not None:
+            rows["optima"] = ", ".join(f"{share:.0%}" for share in self.modes.share) + " of draws"
         note = "predict, weights, log_predictive, to_datatree and save say more"
         return summary(f"Fit of {self.formalization!r}", rows, note)
 

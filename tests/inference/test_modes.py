@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.special import expit
 
 from genomic_code import load
 from genomic_code.inference import Settings, fit
+from genomic_code.inference.distortion import bits, rate_distortion
 from genomic_code.inference.fit import fit_folds
 from genomic_code.inference.heldout import blended, held_out
 from genomic_code.inference.modes import expected_likelihood, mixed, shares
@@ -130,6 +132,16 @@ def test_expected_likelihood_is_what_the_elbo_has_beside_the_divergence() -> Non
         nothing = plain.data._replace(observed=torch.zeros_like(plain.data.observed))
         prior = plain.flat.log_joint(flat, nothing)
     assert total == pytest.approx(float((joint - prior).double().mean()), rel=1e-5)
+
+
+def test_bits_are_those_of_the_best() -> None:
+    settings = Settings(restarts=3, modes=2, guide="meanfield")
+    found = fit("generative", COHORT, settings=settings, progress=False)
+    assert "of draws" in found._repr_html_()
+    best = found.split()[0]
+    pd.testing.assert_frame_equal(bits(found), bits(best))
+    ours, theirs = (rate_distortion({1: one}) for one in (found, best))
+    pd.testing.assert_frame_equal(ours, theirs)
 
 
 def test_modes_must_be_a_number_of_starts() -> None:
