@@ -124,6 +124,7 @@ class Fit:
     def flat_parts(self, draws: int, size: int, seed: int | None = None) -> Iterator[Tensor]:
         """The same draws, at most `size` (made even) at a time."""
         generator = torch.Generator().manual_seed(self.seed + 1 if seed is None else seed)
+        turn = float(torch.rand((), generator=generator.clone_state()))
         pairs = max(1, size // 2)
         for first in range(0, draws, 2 * pairs):
             number = min(2 * pairs, draws - first)
@@ -131,15 +132,17 @@ class Fit:
                 [torch.randn(self.flat.dim, generator=generator) for _ in range(0, number, 2)]
             )
             noise = torch.stack([half, -half], 1).flatten(0, 1)[:number]
-            yield self.drawn(noise, first // 2)
+            yield self.drawn(noise, turn + GOLDEN * (first // 2))
 
-    def drawn(self, noise: Tensor, pair: int) -> Tensor:
-        """Draws of standard normal noise `(s, P)` in pairs, of which this is the first."""
+    def drawn(self, noise: Tensor, turn: float) -> Tensor:
+        """Draws of standard normal noise `(s, P)`; `turn` says which optimum has the first pair."""
         if self.modes is None:
             return self.guide.sample(self.parameters, noise)
-        place = (0.5 + GOLDEN * torch.arange(pair, pair + (len(noise) + 1) // 2)) % 1
+        pairs = torch.arange((len(noise) + 1) // 2, dtype=torch.float64)
         ends = self.modes.share.cumsum(0)[:-1]
-        member = torch.searchsorted(ends, place.double()).repeat_interleave(2)[: len(noise)]
+        member = torch.searchsorted(ends, (turn + GOLDEN * pairs) % 1).repeat_interleave(2)[
+            : len(noise)
+        ]
         out = torch.empty_like(noise)
         for number in member.unique():
             own = member == number

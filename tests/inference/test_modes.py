@@ -67,6 +67,13 @@ def test_draws_are_shared_out_evenly(several: Fit) -> None:
     assert (origin[:, 0::2] == origin[:, 1::2]).all(), "antithetic pairs stay together"
 
 
+def test_single_draws_of_many_seeds_come_from_all_optima(several: Fit) -> None:
+    each = [torch.cat([one.flat_draws(1, seed) for seed in range(60)]) for one in several.split()]
+    drawn = torch.cat([several.flat_draws(1, seed) for seed in range(60)])
+    share = torch.stack([(drawn == one).all(-1) for one in each]).double().mean(1)
+    np.testing.assert_allclose(share, [0.6, 0.3, 0.1], atol=0.2)
+
+
 def test_draws_do_not_depend_on_how_many_are_made_at_a_time(several: Fit) -> None:
     parts = torch.cat(list(several.flat_parts(50, 8)))
     assert torch.equal(parts, several.flat_draws(50))
