@@ -140,9 +140,8 @@ class Fit:
             return self.guide.sample(self.parameters, noise)
         pairs = torch.arange((len(noise) + 1) // 2, dtype=torch.float64)
         ends = self.modes.share.cumsum(0)[:-1]
-        member = torch.searchsorted(ends, (turn + GOLDEN * pairs) % 1).repeat_interleave(2)[
-            : len(noise)
-        ]
+        each = torch.searchsorted(ends, (turn + GOLDEN * pairs) % 1)
+        member = each.repeat_interleave(2)[: len(noise)]
         out = torch.empty_like(noise)
         for number in member.unique():
             own = member == number
