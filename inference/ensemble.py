@@ -2,7 +2,8 @@
 
 A spatial circuit fitted to a handful of genotypes has many optima of nearly the same ELBO that
 extrapolate differently. Keeping the best one hides this; an ensemble keeps the fit of every start
-and predicts with their mixture.
+and predicts with their mixture, by default an equal one: where individuals are enough to tell
+optima apart, `modes` weighs the best of them by the data.
 """
 
 import math

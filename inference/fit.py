@@ -176,33 +176,30 @@ def fit_batch(
             there = FlatModel(model, folds[0].shape, known)
             start = location.to(device)
             guide, optimum = learn(there, guide, start, tables, settings, seeded, bar, keep)
-    return [
-        mixed(
-            [
-                Fit(
-                    formalization=model,
-                    cohort=cohort,
-                    training=training[f],
-                    scaler=scalers[f],
-                    basis=None if bases is None else bases[f],
-                    flat=flat,
-                    data=folds[f],
-                    guide=guide.bind(flat, folds[f], parameters),
-                    parameters=parameters,
-                    elbo=float(elbo),
-                    elbo_error=float(error),
-                    restart_elbos=optimum.restarts[f].numpy(),
-                    history=optimum.history[:, f].numpy(),
-                    converged=optimum.converged,
-                    seed=seed,
-                )
-                for parameters, elbo, error in zip(
-                    optimum.parameters[f], optimum.elbo[f], optimum.error[f], strict=True
-                )
-                if elbo.isfinite()
-            ]
+
+    def made(f: int, mode: int) -> Fit:
+        parameters = optimum.parameters[f, mode]
+        return Fit(
+            formalization=model,
+            cohort=cohort,
+            training=training[f],
+            scaler=scalers[f],
+            basis=None if bases is None else bases[f],
+            flat=flat,
+            data=folds[f],
+            guide=guide.bind(flat, folds[f], parameters),
+            parameters=parameters,
+            elbo=float(optimum.elbo[f, mode]),
+            elbo_error=float(optimum.error[f, mode]),
+            restart_elbos=optimum.restarts[f].numpy(),
+            history=optimum.history[:, f].numpy(),
+            converged=optimum.converged,
+            seed=seed,
         )
-        for f in range(len(training))
+
+    usable = optimum.elbo.isfinite()
+    return [
+        mixed([made(f, int(mode)) for mode in usable[f].nonzero()]) for f in range(len(training))
     ]
 
 
