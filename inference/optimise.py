@@ -197,7 +197,7 @@ def optimise(
     refine = None if interrupted else recorded(1 + pairs)
     tolerance = settings.tolerance * (cells + 5 * flat.dim)
     before = torch.full((folds, modes), -torch.inf, dtype=torch.float64)
-    spread = torch.full_like(before, torch.nan)
+    spread, highest = torch.full_like(before, torch.nan), before[:, 0]
     converged = False
     for cycle in range(settings.cycles):
         rate = settings.rate / (2 if cycle == 0 else 8)
@@ -222,8 +222,8 @@ def optimise(
             elbo, error = torch.where(worse, before, elbo), torch.where(worse, spread, error)
             break
         spread = error
-        gain = float((best - before.amax(1)).max())
-        before = elbo
+        gain = float((best - highest).max())
+        before, highest = elbo, best
         if gain < tolerance + 2 * float(error.nan_to_num(0.0).max()):
             converged = True
             break

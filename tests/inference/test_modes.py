@@ -1,6 +1,7 @@
 """Several optima of one fit: how much each counts, and what is drawn from them."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ import torch
 from scipy.special import expit
 
 from genomic_code import load
-from genomic_code.inference import Settings, fit
+from genomic_code.inference import Settings, fit, optimise
 from genomic_code.inference.distortion import bits, rate_distortion
 from genomic_code.inference.fit import fit_folds
 from genomic_code.inference.heldout import blended, held_out
@@ -139,6 +140,23 @@ def test_expected_likelihood_is_what_the_elbo_has_beside_the_divergence() -> Non
         nothing = plain.data._replace(observed=torch.zeros_like(plain.data.observed))
         prior = plain.flat.log_joint(flat, nothing)
     assert total == pytest.approx(float((joint - prior).double().mean()), rel=1e-5)
+
+
+def test_an_optimum_that_diverges_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = optimise.estimate_elbo
+
+    def spoilt(*inputs: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        elbo, error = real(*inputs)
+        if elbo.shape[1] == 2:  # the two that are refined
+            elbo[:, 1] = torch.nan
+        return elbo, error
+
+    monkeypatch.setattr(optimise, "estimate_elbo", spoilt)
+    settings = Settings(restarts=3, modes=2)
+    found = fit("generative", COHORT, settings=settings, progress=False)
+    assert found.converged
+    assert found.modes is None
+    assert np.isfinite(found.elbo)
 
 
 def test_bits_are_those_of_the_best() -> None:
