@@ -42,7 +42,7 @@ def verdict(truth: str, names: list[str], seed: int, sizes: dict[str, float]) ->
         "decisive": result.decisive,
         "best": frame.index[0],
         "close": " ".join(result.close),
-        "unfit": " ".join(name for name, found in result.absolute.items() if found.reasons),
+        "unfit": " ".join(name for name, found in result.absolute.items() if not found.fits),
         "fits": not result.absolute[result.winner].reasons,
         "cover50": frame["cover50"].get(truth, np.nan),
         "cover90": frame["cover90"].get(truth, np.nan),

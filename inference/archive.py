@@ -23,7 +23,8 @@ from genomic_code.inference.identity import (
     formalization_from_json,
     formalization_to_json,
 )
-from genomic_code.inference.posterior import Fit, Modes
+from genomic_code.inference.modes import Modes
+from genomic_code.inference.posterior import Fit
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.files import check_version, existing, reading
 from genomic_code.spec.protocols import Formalization

@@ -188,13 +188,19 @@ def evaluate(
 
     A formalization that cannot be fitted is reported, and does not stop the others.
     """
+    related = has_relatives(model)
     try:
         fits = fit_folds(model, cohort, training, settings, seed, progress, starts=starts)
-        scored = [held_out(one) for fit in fits if not fit.training.all() for one in fit.split()]
+        scored = [
+            held_out(one, weighed=related or fit.modes is not None)
+            for fit in fits
+            if not fit.training.all()
+            for one in fit.split()
+        ]
     except (DivergenceError, FloatingPointError, LINEAR_ALGEBRA) as cause:
         return Part([], None, [], f"failed: {cause}")
     everyone = next((fit for fit in fits if fit.training.all()), None)
-    wanted = starts is None and has_relatives(model)
+    wanted = starts is None and related
     sites = [(fit.training, posterior_sites(fit)) for fit in fits if wanted]
     return Part(scored, everyone, sites, "")
 

@@ -37,13 +37,15 @@ class HeldOut(NamedTuple):
     model, also of counts, where the prediction is right. NaN where missing."""
     elbo: float
     """Training ELBO of the fit."""
-    likelihood: Array
-    """Expected log likelihood of each training individual, in nats."""
     converged: bool
+    likelihood: Array | None = None
+    """Expected log likelihood of each training individual, in nats, where it was asked for."""
 
 
-def held_out(fit: Fit, draws: int | None = None) -> HeldOut:
+def held_out(fit: Fit, draws: int | None = None, *, weighed: bool = False) -> HeldOut:
     """Score the individuals outside `fit.training`, by default with `fit.scoring_draws` draws.
+
+    `weighed` also says how likely the training individuals are, which `blended` asks of several.
 
     Raises:
         FloatingPointError: The density of an observed cell is not finite.
@@ -72,19 +74,18 @@ def held_out(fit: Fit, draws: int | None = None) -> HeldOut:
         (mean / draws * scale + centre).numpy(),
         np.where(~np.isnan(values), (place / (draws + 1)).double().numpy(), np.nan),
         fit.elbo,
-        expected_likelihood(fit),
         fit.converged,
+        expected_likelihood(fit) if weighed else None,
     )
 
 
 def blended(members: Sequence[HeldOut]) -> HeldOut:
     """What fits to the same rows say together: the best, and others that the data allow."""
-    best = max(members, key=lambda one: one.elbo)
     if len(members) == 1:
-        return best
-    share = shares(
-        np.stack([one.likelihood for one in members]), np.array([one.elbo for one in members])
-    )
+        return members[0]
+    best = max(members, key=lambda one: one.elbo)
+    likelihoods = np.stack([one.likelihood for one in members if one.likelihood is not None])
+    share = shares(likelihoods, np.array([one.elbo for one in members]))
     weight = share[:, None, None]
     return best._replace(
         density=logsumexp([one.density for one in members], 0, weight),

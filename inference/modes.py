@@ -8,24 +8,61 @@ bagged posteriors (Huggins & Miller 2023, doi:10.1214/21-BA1301) and in the weig
 2018, doi:10.1214/17-BA1091, give to models: one that is clearly worse counts for nothing.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from genomic_code.inference.posterior import Fit, Modes
+from genomic_code.inference.guides import Guide
 
-__all__ = ["expected_likelihood", "mixed", "shares"]
+if TYPE_CHECKING:
+    from genomic_code.inference.posterior import Fit
+
+__all__ = ["Modes", "expected_likelihood", "mixed", "shares"]
 
 Array = NDArray[np.float64]
 
 BOOTSTRAPS, TOGETHER = 2000, 2**23
 """Bootstraps, and numbers held at once: fewer bootstraps of very many individuals, at least 100."""
+GOLDEN = (math.sqrt(5) - 1) / 2
+"""Multiples of it, modulo 1, are spread evenly however many are taken."""
 
 
-def expected_likelihood(fit: Fit, draws: int = 100) -> Array:
+class Modes(NamedTuple):
+    """Several optima of one guide, best first."""
+
+    parameters: Tensor
+    """Guide parameters `(M, Q)`."""
+    elbo: Tensor
+    """`(M,)`, in nats."""
+    share: Tensor
+    """Share of the draws from each `(M,)`; they add up to 1."""
+
+    def sample(self, guide: Guide, noise: Tensor, pair: int, seed: int) -> Tensor:
+        """Draws of antithetic pairs of standard normal `noise` `(s, P)`, from number `pair` on."""
+        turn = float(torch.rand((), generator=torch.Generator().manual_seed(seed)))
+        pairs = torch.arange((len(noise) + 1) // 2, dtype=torch.float64)
+        place = (turn + GOLDEN * pair + GOLDEN * pairs) % 1
+        each = torch.searchsorted(self.share.cumsum(0)[:-1], place)
+        member = each.repeat_interleave(2)[: len(noise)]
+        out = torch.empty_like(noise)
+        for number in member.unique():
+            own = member == number
+            out[own] = guide.sample(self.parameters[number], noise[own])
+        return out
+
+    def log_density(self, guide: Guide, flat: Tensor) -> Tensor:
+        """`log q` `(s,)` of flat vectors `(s, P)`, over all optima."""
+        each = [guide.log_density(one, flat) for one in self.parameters]
+        return (torch.stack(each, -1) + self.share.log()).logsumexp(-1)
+
+
+def expected_likelihood(fit: "Fit", draws: int = 100) -> Array:
     """Mean over the posterior of the log likelihood `(n,)` of each training individual, in nats."""
     rows = torch.from_numpy(fit.training)
     phenotype, observed = fit.standard_phenotype(fit.cohort)[rows], fit.data.observed[rows]
@@ -54,11 +91,11 @@ def shares(likelihoods: Array, elbos: Array, seed: int = 0) -> Array:
     return mean
 
 
-def mixed(fits: Sequence[Fit]) -> Fit:
+def mixed(fits: "Sequence[Fit]") -> "Fit":
     """The best of several fits to the same rows by the same guide, which draws from all of them."""
+    if len(fits) == 1:
+        return fits[0]
     members = sorted((one for fit in fits for one in fit.split()), key=lambda one: -one.elbo)
-    if len(members) == 1:
-        return members[0]
     elbos = np.array([one.elbo for one in members])
     share = shares(np.stack([expected_likelihood(one) for one in members]), elbos, members[0].seed)
     parameters = torch.stack([one.parameters for one in members])

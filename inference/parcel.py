@@ -17,7 +17,8 @@ from genomic_code.inference import identity
 from genomic_code.inference.archive import GUIDES
 from genomic_code.inference.basis import Basis
 from genomic_code.inference.fit import rebuild
-from genomic_code.inference.posterior import Fit, Modes
+from genomic_code.inference.modes import Modes
+from genomic_code.inference.posterior import Fit
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.protocols import Formalization
 

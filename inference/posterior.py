@@ -16,20 +16,19 @@ from torch import Tensor
 from genomic_code.inference.basis import Basis
 from genomic_code.inference.flat import FlatModel, compose, unvalidated
 from genomic_code.inference.guides import Guide
+from genomic_code.inference.modes import Modes
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.html import summary
 from genomic_code.spec.model import observation
 from genomic_code.spec.protocols import Data, Formalization, Shape, Weights
 from genomic_code.spec.standardize import Scaler, phenotype_sd, tensor
 
-__all__ = ["Draws", "Fit", "Modes"]
+__all__ = ["Draws", "Fit"]
 
 CHUNK = 2**25
 """Numbers that one batch of draws may hold."""
 DRAWN = 2**27
 """Numbers drawn at most for a held-out score."""
-GOLDEN = (math.sqrt(5) - 1) / 2
-"""Multiples of it, modulo 1, are spread evenly however many are taken."""
 
 
 class Draws(NamedTuple):
@@ -41,17 +40,6 @@ class Draws(NamedTuple):
     """Expected traits `(s, N, T)` in standard units."""
     noise: torch.distributions.Distribution
     """Distribution of the traits, batch shape `(s, N, T)`, in standard units."""
-
-
-class Modes(NamedTuple):
-    """Several optima of one guide, best first; see `inference.modes`."""
-
-    parameters: Tensor
-    """Guide parameters `(M, Q)`."""
-    elbo: Tensor
-    """`(M,)`, in nats."""
-    share: Tensor
-    """Share of the draws from each `(M,)`; they add up to 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,8 +111,8 @@ class Fit:
 
     def flat_parts(self, draws: int, size: int, seed: int | None = None) -> Iterator[Tensor]:
         """The same draws, at most `size` (made even) at a time."""
-        generator = torch.Generator().manual_seed(self.seed + 1 if seed is None else seed)
-        turn = float(torch.rand((), generator=generator.clone_state()))
+        seed = self.seed + 1 if seed is None else seed
+        generator = torch.Generator().manual_seed(seed)
         pairs = max(1, size // 2)
         for first in range(0, draws, 2 * pairs):
             number = min(2 * pairs, draws - first)
@@ -132,28 +120,16 @@ class Fit:
                 [torch.randn(self.flat.dim, generator=generator) for _ in range(0, number, 2)]
             )
             noise = torch.stack([half, -half], 1).flatten(0, 1)[:number]
-            yield self.drawn(noise, turn + GOLDEN * (first // 2))
-
-    def drawn(self, noise: Tensor, turn: float) -> Tensor:
-        """Draws of standard normal noise `(s, P)`; `turn` says which optimum has the first pair."""
-        if self.modes is None:
-            return self.guide.sample(self.parameters, noise)
-        pairs = torch.arange((len(noise) + 1) // 2, dtype=torch.float64)
-        ends = self.modes.share.cumsum(0)[:-1]
-        each = torch.searchsorted(ends, (turn + GOLDEN * pairs) % 1)
-        member = each.repeat_interleave(2)[: len(noise)]
-        out = torch.empty_like(noise)
-        for number in member.unique():
-            own = member == number
-            out[own] = self.guide.sample(self.modes.parameters[number], noise[own])
-        return out
+            if self.modes is None:
+                yield self.guide.sample(self.parameters, noise)
+            else:
+                yield self.modes.sample(self.guide, noise, first // 2, seed)
 
     def log_density(self, flat: Tensor) -> Tensor:
         """`log q` `(s,)` of flat vectors `(s, P)`, over all optima."""
         if self.modes is None:
             return self.guide.log_density(self.parameters, flat)
-        each = [self.guide.log_density(one, flat) for one in self.modes.parameters]
-        return (torch.stack(each, -1) + self.modes.share.log()).logsumexp(-1)
+        return self.modes.log_density(self.guide, flat)
 
     def split(self) -> list["Fit"]:
         """A fit for each optimum, best first."""

@@ -14,8 +14,8 @@ from genomic_code.inference import Settings, fit, optimise
 from genomic_code.inference.distortion import bits, rate_distortion
 from genomic_code.inference.fit import fit_folds
 from genomic_code.inference.heldout import blended, held_out
-from genomic_code.inference.modes import expected_likelihood, mixed, shares
-from genomic_code.inference.posterior import Fit, Modes
+from genomic_code.inference.modes import Modes, expected_likelihood, mixed, shares
+from genomic_code.inference.posterior import Fit
 from genomic_code.spec import simulate
 
 QUICK = Settings(restarts=4, modes=3, screening=60, steps=60, cycles=1)
@@ -122,7 +122,7 @@ def test_blending_is_the_predictive_density_of_the_mixture() -> None:
     training = np.arange(60)[None] >= 15
     settings = replace(QUICK, cycles=3)
     found = fit_folds("generative", COHORT, training, settings, 0, False)[0]
-    members = [held_out(one, 4000) for one in found.split()]
+    members = [held_out(one, 4000, weighed=True) for one in found.split()]
     whole, parts = held_out(found, 4000), blended(members)
     np.testing.assert_allclose(parts.density, whole.density, atol=0.05)
     np.testing.assert_allclose(parts.mean, whole.mean, atol=0.1)
