@@ -27,7 +27,7 @@ from genomic_code.inference.fit import DivergenceError, Settings, fit_folds, pla
 from genomic_code.inference.flat import FlatModel
 from genomic_code.inference.folds import assign_folds, group_labels
 from genomic_code.inference.heldout import HeldOut, blended, held_out
-from genomic_code.inference.modes import mixed
+from genomic_code.inference.modes import expected_likelihood, mixed
 from genomic_code.inference.nested import Sites, has_relatives, pairs, posterior_sites, translate
 from genomic_code.inference.posterior import Fit
 from genomic_code.inference.scores import Score, quick_look
@@ -101,26 +101,26 @@ def compare(
         for name, model in models.items()
         for rows in np.array_split(training, -(-len(training) // plan(model, cohort, chosen)[1]))
     ]
-    calls = [
-        {"model": models[name], "cohort": cohort, "training": rows, "settings": chosen,
-         "seed": seed}
+    shared = {"cohort": cohort, "seed": seed, "labels": grouped}
+    calls: list[dict[str, Any]] = [
+        {"model": models[name], "training": rows, "settings": chosen, **shared}
         for name, rows in work
-    ]  # fmt: skip
+    ]
     folder = None if partial is None else Path(partial)
     options: dict[str, Any] = {"records": [Part, HeldOut], "jobs": jobs, "progress": progress}
     results = sweep(evaluate, calls, folder=folder, **options)
     first = [name for name, _ in work]
     again = offers(models, cohort, first, results, chosen)
     calls = [
-        {"model": models[name], "cohort": cohort, "training": rows, "settings": single(chosen),
-         "seed": seed, "starts": starts}
+        {"model": models[name], "training": rows, "settings": single(chosen), "starts": starts,
+         **shared}
         for name, rows, starts in again
     ]  # fmt: skip
     if calls:
         further = None if folder is None else folder / "nested"
         results += sweep(evaluate, calls, folder=further, **options)
     names = first + [name for name, _, _ in again]
-    scores, fits, failed = gather(cohort, names, results, len(training) - 1)
+    scores, fits, failed = gather(cohort, names, results, len(training) - 1, grouped)
     if "null" in failed:
         raise DivergenceError(failed["null"])
     if models["null"].noise.standardised:
@@ -182,6 +182,7 @@ def evaluate(
     settings: Settings,
     seed: int,
     progress: bool,
+    labels: NDArray[Any] | None = None,
     starts: list[Sites] | None = None,
 ) -> Part:
     """Fit to training sets `(F, N)`, score who is held out; keep a fit that holds out nobody.
@@ -189,14 +190,19 @@ def evaluate(
     A formalization that cannot be fitted is reported, and does not stop the others.
     """
     related = has_relatives(model)
+    scored = []
     try:
-        fits = fit_folds(model, cohort, training, settings, seed, progress, starts=starts)
-        scored = [
-            held_out(one, weighed=related or fit.modes is not None)
-            for fit in fits
-            if not fit.training.all()
-            for one in fit.split()
-        ]
+        fits = fit_folds(
+            model, cohort, training, settings, seed, progress, starts=starts, labels=labels
+        )
+        for fit in fits:
+            if fit.training.all():
+                continue
+            for one in fit.split():
+                found = held_out(one)
+                if related or fit.modes is not None:  # others may come to the same rows
+                    found = found._replace(likelihood=expected_likelihood(one, labels))
+                scored.append(found)
     except (DivergenceError, FloatingPointError, LINEAR_ALGEBRA) as cause:
         return Part([], None, [], f"failed: {cause}")
     everyone = next((fit for fit in fits if fit.training.all()), None)
@@ -235,7 +241,11 @@ def offers(
 
 
 def gather(
-    cohort: Cohort, names: list[str], parts: list[Part], folds: int
+    cohort: Cohort,
+    names: list[str],
+    parts: list[Part],
+    folds: int,
+    labels: NDArray[Any] | None,
 ) -> tuple[dict[str, Score], dict[str, Fit], dict[str, str]]:
     """Scores and fits to all individuals by name, and why others failed.
 
@@ -257,7 +267,7 @@ def gather(
         for fold in together:
             for key, values in zip(tables, (fold.density, fold.mean, fold.pit), strict=True):
                 tables[key][fold.rows] = values
-        fit = fits[name] = mixed(everyone)
+        fit = fits[name] = mixed(everyone, labels)
         stuck = sum(not fold.converged for fold in together) + (not fit.converged)
         warnings = [str(getattr(fit.formalization, "caution", ""))]
         warnings.append(f"{stuck} fits not converged" if stuck else "")

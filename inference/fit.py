@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 
 from genomic_code.inference.basis import Basis
 from genomic_code.inference.flat import FlatModel
+from genomic_code.inference.folds import group_labels
 from genomic_code.inference.guide_choice import choose_guide
 from genomic_code.inference.guides import Guide
 from genomic_code.inference.learn import learn
@@ -94,18 +95,23 @@ def fit_folds(
     given: Mapping[str, Tensor] | None = None,
     keep: bool = False,
     starts: Sequence[Sites] | None = None,
+    labels: NDArray[Any] | None = None,
 ) -> list[Fit]:
     """Fits to several training sets `(F, N)` of one cohort, as one batched computation.
 
     Standardisation, basis and starts use the training rows of each fold alone. With `keep`, Ctrl-C
     ends the optimisation with the best so far instead of the whole computation. `starts` gives the
-    values of all sites, over loci, at which the only restart of each training set begins.
+    values of all sites, over loci, at which the only restart of each training set begins; `labels`
+    `(N,)` the groups of individuals, by default the cohort's, whose weights vary together where
+    optima are mixed.
 
     Raises:
         DivergenceError: No restart of some fold reached a finite ELBO.
     """
     model = resolve(formalization)
     restarts, together = plan(model, cohort, settings, given)
+    if labels is None:
+        labels = group_labels(cohort)
     total = settings.least(restarts)
     parts = [training[i : i + together] for i in range(0, len(training), together)]
     fits: list[Fit] = []
@@ -115,7 +121,8 @@ def fit_folds(
     ) as bar:  # fmt: skip
         for rows in parts:
             own = None if starts is None else starts[len(fits) : len(fits) + len(rows)]
-            fits += fit_batch(model, cohort, rows, restarts, settings, seed, bar, given, keep, own)
+            batch = fit_batch(model, cohort, rows, restarts, settings, seed, bar, given, keep, own)
+            fits += [mixed(optima, labels) for optima in batch]
     return fits
 
 
@@ -145,8 +152,8 @@ def fit_batch(
     given: Mapping[str, Tensor] | None = None,
     keep: bool = False,
     own: Sequence[Sites] | None = None,
-) -> list[Fit]:
-    """Fits to training sets `(F, N)` in one batch: screen the restarts, refine the best."""
+) -> list[list[Fit]]:
+    """Optima for training sets `(F, N)` in one batch: screen the restarts, refine the best."""
     generator = torch.Generator().manual_seed(seed)
     scalers = [Scaler.fit(cohort, rows, model.noise) for rows in training]
     folds = [scaler.data(cohort, rows) for scaler, rows in zip(scalers, training, strict=True)]
@@ -198,9 +205,7 @@ def fit_batch(
         )
 
     usable = optimum.elbo.isfinite()
-    return [
-        mixed([made(f, int(mode)) for mode in usable[f].nonzero()]) for f in range(len(training))
-    ]
+    return [[made(f, int(mode)) for mode in usable[f].nonzero()] for f in range(len(training))]
 
 
 def rebuild(

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
 from torch import Tensor
 
-from genomic_code.inference.modes import expected_likelihood, shares
+from genomic_code.inference.modes import shares
 from genomic_code.inference.posterior import Fit
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.standardize import Scaler, phenotype_sd
@@ -39,13 +39,11 @@ class HeldOut(NamedTuple):
     """Training ELBO of the fit."""
     converged: bool
     likelihood: Array | None = None
-    """Expected log likelihood of each training individual, in nats, where it was asked for."""
+    """`modes.expected_likelihood` of the fit, which `blended` asks of several."""
 
 
-def held_out(fit: Fit, draws: int | None = None, *, weighed: bool = False) -> HeldOut:
+def held_out(fit: Fit, draws: int | None = None) -> HeldOut:
     """Score the individuals outside `fit.training`, by default with `fit.scoring_draws` draws.
-
-    `weighed` also says how likely the training individuals are, which `blended` asks of several.
 
     Raises:
         FloatingPointError: The density of an observed cell is not finite.
@@ -75,7 +73,6 @@ def held_out(fit: Fit, draws: int | None = None, *, weighed: bool = False) -> He
         np.where(~np.isnan(values), (place / (draws + 1)).double().numpy(), np.nan),
         fit.elbo,
         fit.converged,
-        expected_likelihood(fit) if weighed else None,
     )
 
 

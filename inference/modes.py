@@ -2,16 +2,17 @@
 
 A nonlinear formalization has many optima, and which has the highest ELBO may hang on a few
 individuals: another seed then predicts otherwise. So the ELBO of each is taken over Bayesian
-bootstraps of the individuals (Rubin 1981, doi:10.1214/aos/1176345338), in which their weights vary
-as if others had been sampled. An optimum counts by the mean of its probability over these, as in
-bagged posteriors (Huggins & Miller 2023, doi:10.1214/21-BA1301) and in the weights that Yao et al.
-2018, doi:10.1214/17-BA1091, give to models: one that is clearly worse counts for nothing.
+bootstraps of the individuals, or of whole groups of them (Rubin 1981, doi:10.1214/aos/1176345338),
+in which their weights vary as if others had been sampled. An optimum counts by the mean of its
+probability over these, as in bagged posteriors (Huggins & Miller 2023, doi:10.1214/21-BA1301) and
+in the weights that Yao et al. 2018, doi:10.1214/17-BA1091, give to models: one that is clearly
+worse counts for nothing.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from genomic_code.inference.guides import Guide
+from genomic_code.inference.units import codes, unit_sums
 
 if TYPE_CHECKING:
     from genomic_code.inference.posterior import Fit
@@ -62,22 +64,25 @@ class Modes(NamedTuple):
         return (torch.stack(each, -1) + self.share.log()).logsumexp(-1)
 
 
-def expected_likelihood(fit: "Fit", draws: int = 100) -> Array:
-    """Mean over the posterior of the log likelihood `(n,)` of each training individual, in nats."""
+def expected_likelihood(fit: "Fit", labels: NDArray[Any] | None = None, draws: int = 100) -> Array:
+    """Mean over the posterior of the log likelihood `(n,)` of the training individuals, in nats.
+
+    Of each group, summed over its individuals, where labels `(N,)` say who belongs together.
+    """
     rows = torch.from_numpy(fit.training)
     phenotype, observed = fit.standard_phenotype(fit.cohort)[rows], fit.data.observed[rows]
     total = torch.zeros(len(phenotype), dtype=torch.float64)
     for batch in fit.batches(draws, rows=fit.training):
         cells = torch.where(observed, batch.noise.log_prob(phenotype), 0.0).double()
         total += cells.sum((0, -1)) / draws
-    return total.numpy()
+    return unit_sums(total.numpy(), codes(labels, fit.training))
 
 
 def shares(likelihoods: Array, elbos: Array, seed: int = 0) -> Array:
     """Weights `(M,)` of optima, adding up to 1.
 
     Args:
-        likelihoods: Expected log likelihoods of the same individuals `(M, n)`.
+        likelihoods: Expected log likelihoods of the same individuals, or groups, `(M, n)`.
         elbos: ELBO of each `(M,)`, in nats.
         seed: Seed of the bootstraps.
     """
@@ -91,13 +96,17 @@ def shares(likelihoods: Array, elbos: Array, seed: int = 0) -> Array:
     return mean
 
 
-def mixed(fits: "Sequence[Fit]") -> "Fit":
-    """The best of several fits to the same rows by the same guide, which draws from all of them."""
+def mixed(fits: "Sequence[Fit]", labels: NDArray[Any] | None = None) -> "Fit":
+    """The best of several fits to the same rows by the same guide, which draws from all of them.
+
+    Labels `(N,)` of groups say whose weights vary together.
+    """
     if len(fits) == 1:
         return fits[0]
     members = sorted((one for fit in fits for one in fit.split()), key=lambda one: -one.elbo)
     elbos = np.array([one.elbo for one in members])
-    share = shares(np.stack([expected_likelihood(one) for one in members]), elbos, members[0].seed)
+    likelihoods = np.stack([expected_likelihood(one, labels) for one in members])
+    share = shares(likelihoods, elbos, members[0].seed)
     parameters = torch.stack([one.parameters for one in members])
     modes = Modes(parameters, torch.from_numpy(elbos), torch.from_numpy(share))
     return replace(members[0], modes=modes)

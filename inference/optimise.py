@@ -55,7 +55,7 @@ class Settings:
     """Steps that every restart takes, and then the best three again."""
     steps: int = 500
     """Steps that the best restart takes in a cycle of the step size."""
-    cycles: int = 6
+    cycles: int = 12
     """Largest number of such cycles."""
     tolerance: float = 2e-4
     """A cycle is the last if it improves the ELBO by less, in nats per observed cell; five times as

@@ -10,13 +10,13 @@ import torch
 from scipy.special import expit
 
 from genomic_code import load
-from genomic_code.inference import Settings, fit, optimise
+from genomic_code.inference import Settings, compare, fit, optimise
 from genomic_code.inference.distortion import bits, rate_distortion
 from genomic_code.inference.fit import fit_folds
 from genomic_code.inference.heldout import blended, held_out
 from genomic_code.inference.modes import Modes, expected_likelihood, mixed, shares
 from genomic_code.inference.posterior import Fit
-from genomic_code.spec import simulate
+from genomic_code.spec import Cohort, simulate
 
 QUICK = Settings(restarts=4, modes=3, screening=60, steps=60, cycles=1)
 COHORT = simulate("generative", individuals=60, loci=12, traits=3, seed=0)
@@ -110,6 +110,31 @@ def test_mixing_joins_all_optima(several: Fit) -> None:
     assert again.modes.share[1] == pytest.approx(float(again.modes.share[2]), abs=1e-9)
 
 
+def test_individuals_of_a_group_vary_together(several: Fit) -> None:
+    family = np.arange(60) % 7
+    each = expected_likelihood(several)
+    expected = [each[family == k].sum() for k in range(7)]
+    np.testing.assert_allclose(expected_likelihood(several, family), expected)
+    apart = mixed(several.split(), np.arange(60)), mixed(several.split())
+    together = mixed(several.split(), family)
+    shares = [one.modes.share for one in (*apart, together) if one.modes is not None]
+    assert torch.equal(shares[0], shares[1])
+    assert not torch.equal(shares[1], shares[2])
+
+
+def test_fits_and_comparisons_know_the_groups() -> None:
+    grouped = Cohort(COHORT.genotype, COHORT.phenotype, groups=np.arange(60) // 6)
+    labels = grouped.groups.values
+    with pytest.warns(UserWarning, match="raise cycles"):
+        one = fit("generative", grouped, settings=QUICK, progress=False)
+    compared = compare(["generative"], grouped, settings=QUICK, folds=2, progress=False)
+    for found in (one, compared.fits["generative"]):
+        kinds = [found, mixed(found.split(), labels), mixed(found.split())]
+        shares = [kind.modes.share for kind in kinds if kind.modes is not None]
+        assert torch.equal(shares[0], shares[1])
+        assert not torch.equal(shares[0], shares[2])
+
+
 def test_saved_optima_give_the_same_draws(several: Fit, tmp_path) -> None:  # type: ignore[no-untyped-def]
     read = load(several.save(tmp_path / "several.nc"))
     assert torch.equal(read.flat_draws(30), several.flat_draws(30))
@@ -122,7 +147,9 @@ def test_blending_is_the_predictive_density_of_the_mixture() -> None:
     training = np.arange(60)[None] >= 15
     settings = replace(QUICK, cycles=3)
     found = fit_folds("generative", COHORT, training, settings, 0, False)[0]
-    members = [held_out(one, 4000, weighed=True) for one in found.split()]
+    members = [
+        held_out(one, 4000)._replace(likelihood=expected_likelihood(one)) for one in found.split()
+    ]
     whole, parts = held_out(found, 4000), blended(members)
     np.testing.assert_allclose(parts.density, whole.density, atol=0.05)
     np.testing.assert_allclose(parts.mean, whole.mean, atol=0.1)
@@ -133,7 +160,7 @@ def test_blending_is_the_predictive_density_of_the_mixture() -> None:
 def test_expected_likelihood_is_what_the_elbo_has_beside_the_divergence() -> None:
     """Without weights to learn, given all sites, the ELBO is the expected log likelihood."""
     plain = fit("null", COHORT, progress=False)
-    total = expected_likelihood(plain, 4000).sum()
+    total = expected_likelihood(plain, draws=4000).sum()
     flat = plain.flat_draws(4000)
     with torch.no_grad():
         joint = plain.flat.log_joint(flat, plain.data)
