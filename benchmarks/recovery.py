@@ -56,7 +56,7 @@ def verdict(truth: str, names: list[str], seed: int, sizes: dict[str, float]) ->
 
 def report(records: pd.DataFrame, names: list[str]) -> None:
     """Confusion table, misleading verdicts and coverage."""
-    from genomic_code.inference.certify import confusion, interval
+    from genomic_code.inference.certificate import confusion, interval
 
     right = int((records["truth"] == records["winner"]).sum())
     wrong = records[(records["truth"] != records["winner"]) & records["decisive"]]

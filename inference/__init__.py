@@ -7,7 +7,8 @@ from genomic_code.lazy import lazy
 if TYPE_CHECKING:
     from genomic_code.inference import functionals
     from genomic_code.inference.calibration import absolute_fit, coverage
-    from genomic_code.inference.certify import Certificate, certify
+    from genomic_code.inference.certificate import Certificate
+    from genomic_code.inference.certify import certify
     from genomic_code.inference.compare import Comparison, compare
     from genomic_code.inference.correspondence import correspondence
     from genomic_code.inference.distortion import bits, plot_rate_distortion, rate_distortion

@@ -1,4 +1,4 @@
-"""Predictive intervals, and the level to ask for so that they hold what they should.
+"""Which level of predictive intervals to ask for, so that they hold what they should.
 
 A guide that is too narrow, or noise that is not as the model has it, makes intervals too narrow (or
 too wide). With u = |2 PIT - 1|, the level of the central interval on whose edge a held-out cell
@@ -8,54 +8,15 @@ doi:10.1007/b106715; Vovk 2015, doi:10.1007/s10472-013-9368-4.
 """
 
 import numpy as np
-import torch
-import xarray as xr
 from numpy.typing import NDArray
 
 from genomic_code.inference.calibration import check_level, share_inside
-from genomic_code.inference.posterior import Fit
 from genomic_code.inference.units import Units
-from genomic_code.spec.cohort import Cohort
 
-__all__ = ["honest_level", "intervals"]
+__all__ = ["honest_level"]
 
-REPEATS = 10
-"""Values that each posterior draw predicts."""
-SAMPLED = 2**25
-"""Predicted values held at once."""
 PARTS = 10
 """Largest number of parts of the folds in which the outcome is counted."""
-
-
-def intervals(
-    fit: Fit, cohort: Cohort | None = None, level: float = 0.9, draws: int = 400
-) -> xr.Dataset:
-    """Central predictive intervals `lower` and `upper`; see `Fit.intervals`."""
-    check_level(level)
-    if draws < 2:
-        raise ValueError(f"draws must be at least 2, got {draws}")
-    target = fit.cohort if cohort is None else cohort
-    individuals, traits = target.phenotype.shape
-    ends = np.empty((2, individuals, traits))
-    tails = (1 - level) / 2, (1 + level) / 2
-    together = max(1, SAMPLED // (draws * REPEATS * traits))
-    centre, scale = (moment.double().numpy() for moment in fit.scaler.phenotype)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(fit.seed)
-        for first in range(0, individuals, together):
-            rows = np.zeros(individuals, bool)
-            rows[first : first + together] = True
-            values = [
-                batch.noise.sample()
-                for batch in fit.batches(draws, cohort=cohort, rows=rows)
-                for _ in range(REPEATS)
-            ]
-            ends[:, rows] = np.quantile(torch.cat(values).numpy(), tails, 0) * scale + centre
-    dims = ("individual", "trait")
-    return xr.Dataset(
-        {name: (dims, end) for name, end in zip(("lower", "upper"), ends, strict=True)},
-        {dim: target.labels(dim) for dim in dims},
-    )
 
 
 def honest_level(

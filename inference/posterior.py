@@ -1,6 +1,5 @@
 """A Fit: the posterior of one formalization on one cohort, and what is read off it."""
 
-import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -198,27 +197,9 @@ class Fit:
             `mean`, `sd` (of the expected trait) and `predictive_sd` (noise included), each
             `(individual, trait)`.
         """
-        target = self.cohort if cohort is None else cohort
-        total = torch.zeros(target.phenotype.shape, dtype=torch.float64)
-        square, spread = total.clone(), total.clone()
-        for batch in self.batches(draws, cohort=cohort):
-            expected = batch.noise.mean.double()
-            total += expected.sum(0)
-            square += expected.square().sum(0)
-            spread += batch.noise.variance.double().sum(0)
-        mean = total / draws
-        variance = (square / draws - mean.square()).clamp_min(0) * draws / max(draws - 1, 1)
-        centre, scale = (moment.double() for moment in self.scaler.phenotype)
-        tables = {
-            "mean": mean * scale + centre,
-            "sd": variance.sqrt() * scale,
-            "predictive_sd": (variance + spread / draws).sqrt() * scale,
-        }
-        dims = ("individual", "trait")
-        return xr.Dataset(
-            {name: (dims, values.numpy()) for name, values in tables.items()},
-            {dim: target.labels(dim) for dim in dims},
-        )
+        from genomic_code.inference.predictive import predict
+
+        return predict(self, cohort, draws)
 
     def intervals(
         self, cohort: Cohort | None = None, level: float = 0.9, draws: int = 400
@@ -238,7 +219,7 @@ class Fit:
         Raises:
             ValueError: The level or the number of draws cannot be used.
         """
-        from genomic_code.inference.intervals import intervals
+        from genomic_code.inference.predictive import intervals
 
         return intervals(self, cohort, level, draws)
 
@@ -249,15 +230,9 @@ class Fit:
         fit, so that folds add up; of the phenotype itself where it is a count or a category. NaN
         where the phenotype is missing.
         """
-        target = self.cohort if cohort is None else cohort
-        phenotype = self.standard_phenotype(target)
-        total = torch.full(phenotype.shape, -torch.inf, dtype=torch.float64)
-        for batch in self.batches(draws, cohort=cohort):
-            total = torch.logaddexp(total, batch.noise.log_prob(phenotype).double().logsumexp(0))
-        dims = ("individual", "trait")
-        labels = {dim: target.labels(dim) for dim in dims}
-        values = self.checked(total - math.log(draws), target.phenotype.values)
-        return xr.DataArray(values, labels, dims)
+        from genomic_code.inference.predictive import log_predictive
+
+        return log_predictive(self, cohort, draws)
 
     def checked(self, density: Tensor, phenotype: NDArray[np.floating]) -> NDArray[np.float64]:
         """Log densities in units of the cohort, NaN where the phenotype is missing.

@@ -10,7 +10,8 @@ import typer
 from typer.testing import CliRunner
 
 from genomic_code.inference import Settings, certify
-from genomic_code.inference.certify import Certificate, confusion, crossing, interval, twin
+from genomic_code.inference.certificate import Certificate, confusion, crossing, interval
+from genomic_code.inference.certify import twin
 from genomic_code.inference.cli.certifying import certify as shell
 from genomic_code.spec import Cohort, simulate
 
