@@ -89,37 +89,46 @@ def main(
     individuals: Annotated[int, typer.Option(help="N")] = 300,
     loci: Annotated[int, typer.Option(help="L")] = 60,
     traits: Annotated[int, typer.Option(help="T")] = 8,
+    noise: Annotated[
+        str, typer.Option(help="Measurement model of all that are fitted.")
+    ] = "normal",
     out: Annotated[Path, typer.Option(help="CSV of finished cohorts.")] = Path("misspecified.csv"),
 ) -> None:
     """Print the table."""
     import torch
 
     from genomic_code.inference import compare
+    from genomic_code.spec.formalizations import FORMALIZATIONS
+    from genomic_code.spec.noise import NOISES
 
     torch.set_num_threads(1)
-    names = formalizations.split(",")
+    models = [FORMALIZATIONS[name](noise=NOISES[noise]()) for name in formalizations.split(",")]
     sizes = {"individuals": individuals, "loci": loci, "traits": traits}
-    records = Finished(out, ["case", "truth", "seed"])
+    records = Finished(out, ["case", "truth", "seed", "noise"])
     for seed in range(first_seed, first_seed + replicates):
         for truth in truths.split(","):
             for case in cases.split(","):
-                if (case, truth, seed) in records.done:
+                if (case, truth, seed, noise) in records.done:
                     continue
                 started = time.process_time()
                 cohort = misspecified(case, truth, seed, sizes)
-                result = compare(names, cohort, seed=seed, progress=False)
+                result = compare(models, cohort, seed=seed, progress=False)
                 winner = result.frame.loc[result.winner]
                 row = {
-                    "case": case, "truth": truth, "seed": seed, "winner": result.winner,
+                    "case": case, "truth": truth, "seed": seed, "noise": noise,
+                    "winner": result.winner,
                     "decisive": result.decisive, "right": result.winner == truth,
                     "none_fits": "none of these fits" in result.verdict,
                     "cover50": winner["cover50"], "cover90": winner["cover90"],
                     "verdict": result.verdict, "seconds": round(time.process_time() - started),
                 }  # fmt: skip
                 records.add(row)
-                print(f"{case} {truth} {seed} ({row['seconds']} s): {result.verdict}", flush=True)
+                print(
+                    f"{case} {truth} {seed} {noise} ({row['seconds']} s): {result.verdict}",
+                    flush=True,
+                )
     columns = ["right", "decisive", "none_fits", "cover50", "cover90"]
-    cells = records.rows.groupby(["case", "truth"])
+    cells = records.rows.groupby(["noise", "case", "truth"])
     table = cells[columns].mean()
     table["cohorts"] = cells.size()
     table["winners"] = cells["winner"].agg(", ".join)

@@ -4,7 +4,8 @@
 
 Protocol, fixed before fitting: Student-t noise, as real traits have outliers; five folds, of whole
 groups where the data set names them (genotypes, lineages), else of individuals; every seed draws
-the folds and the starts anew; the verdict is that of `compare`. One row is written for each data
+the folds and the starts anew, and, of a data set with more than `--most` individuals, as many at
+random; the verdict is that of `compare`. One row is written for each data
 set and seed as soon as it is done, so that a run goes on where it was stopped. `margin` is how far
 the best is ahead of the next formalization, in nats of held-out density; `fits` says whether the
 winner passes the absolute checks (held-out coverage, signatures of genetic architecture).
@@ -14,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import torch
 import typer
 from finished import Finished
@@ -28,9 +30,12 @@ SETS = "multitrait,kinsler2020,haber2016,mallard_mutation"
 RIVALS = "null,factor,blueprint,polygenic,generative"
 
 
-def trial(name: str, rivals: list[str], seed: int) -> dict[str, object]:
+def trial(name: str, rivals: list[str], seed: int, most: int) -> dict[str, object]:
     """The verdict on one data set under one seed."""
     cohort = datasets.load(name)
+    if len(cohort) > most:
+        some = np.random.default_rng(seed).choice(len(cohort), most, replace=False)
+        cohort = cohort.select(np.sort(some))
     models = [FORMALIZATIONS[rival](noise=StudentT()) for rival in rivals]
     started = time.process_time()
     result = compare(models, cohort, seed=seed, progress=False)
@@ -42,6 +47,7 @@ def trial(name: str, rivals: list[str], seed: int) -> dict[str, object]:
     return {
         "data": name,
         "seed": seed,
+        "individuals": len(cohort),
         "whole": "individuals" if result.units is None else "groups",
         "winner": result.winner,
         "alone": result.decisive,
@@ -62,6 +68,7 @@ def main(
     names: Annotated[str, typer.Option("--data", help="Data sets, with commas.")] = SETS,
     rivals: Annotated[str, typer.Option(help="Formalizations, with commas.")] = RIVALS,
     seeds: Annotated[str, typer.Option(help="Seeds of folds and starts, with commas.")] = "0,1,2",
+    most: Annotated[int, typer.Option(help="Individuals that are taken at most.")] = 3000,
     out: Annotated[Path, typer.Option(help="CSV of what is done.")] = Path("trial.csv"),
 ) -> None:
     """Print a line for each data set and seed, and the verdicts in words."""
@@ -71,7 +78,7 @@ def main(
         for seed in map(int, seeds.split(",")):
             if (name, seed) in records.done:
                 continue
-            row = trial(name, rivals.split(","), seed)
+            row = trial(name, rivals.split(","), seed, most)
             print(f"{name}, seed {seed}: {row['verdict']}", flush=True)
             records.add(row)
     print(records.rows.drop(columns="verdict").to_string(index=False, float_format="%.3f"))

@@ -169,7 +169,12 @@ class Fit:
         Without `cohort` for the individuals of the fit itself; `rows` `(N,)` selects among them.
         """
         own = cohort is None
-        data = self.data if cohort is None else self.scaler.data(check_match(self.cohort, cohort))
+        if cohort is None:
+            # noise that traits share is told apart by the other traits, of held-out ones too
+            seen = torch.from_numpy(~np.isnan(self.cohort.phenotype.values))
+            data = self.data._replace(observed=seen)
+        else:
+            data = self.scaler.data(check_match(self.cohort, cohort))
         if rows is not None:
             data = data.take(torch.from_numpy(rows))
         shape = data.shape

@@ -18,6 +18,8 @@ __all__ = ["is_random", "start_scale", "starts"]
 
 BASELINE = ("mean", "environment_effect")
 """Sites shared by all formalizations, which start at zero."""
+NOISE = "noise_loading"
+"""Starts away from zero, where its sign is open; other starts would find no other optimum."""
 SPREAD_HIDDEN, SPREAD_OUTPUT = 0.4, 0.1
 """Standard deviation of the random starts of hidden weights, and of weights onto traits."""
 
@@ -27,7 +29,7 @@ NARROW, WIDE = 0.05, 0.3
 
 def is_random(site: Site) -> bool:
     """Whether restarts start this site at different places."""
-    if site.name in BASELINE or site.name in ("effects", "pair_effects"):
+    if site.name in (*BASELINE, NOISE, "effects", "pair_effects"):
         return False
     return site.name == "encoder" or site.real
 
@@ -53,7 +55,7 @@ def starts(flat: FlatModel, data: Data, restarts: int, generator: torch.Generato
                 value = effects / effects.square().mean().sqrt().clamp_min(1e-6)
             elif site.name == "encoder" and site.free_shape[0] == len(effects):
                 value = spectral(data.genotype, effects, site.free_shape[1], generator, r > 0)
-            elif site.real and is_random(site):
+            elif site.name == NOISE or (site.real and is_random(site)):
                 spread = SPREAD_OUTPUT if "trait" in site.dims else SPREAD_HIDDEN
                 value = value + spread * torch.randn(site.free_shape, generator=generator)
             out[r, site.start : site.stop] = value.reshape(-1)

@@ -5,15 +5,26 @@ gives eta on the scale of a link.
 """
 
 from genomic_code.spec.noise.categories import Bernoulli, Ordinal
+from genomic_code.spec.noise.common import CommonFactor
 from genomic_code.spec.noise.continuous import Normal, StudentT
 from genomic_code.spec.noise.counts import NegativeBinomial, Poisson
 from genomic_code.spec.protocols import Noise
 
-__all__ = ["NOISES", "Bernoulli", "NegativeBinomial", "Normal", "Ordinal", "Poisson", "StudentT"]
+__all__ = [
+    "NOISES",
+    "Bernoulli",
+    "CommonFactor",
+    "NegativeBinomial",
+    "Normal",
+    "Ordinal",
+    "Poisson",
+    "StudentT",
+]
 
 NOISES: dict[str, type[Noise]] = {
     "normal": Normal,
     "student_t": StudentT,
+    "common_factor": CommonFactor,
     "poisson": Poisson,
     "negative_binomial": NegativeBinomial,
     "bernoulli": Bernoulli,

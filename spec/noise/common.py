@@ -1,0 +1,129 @@
+"""Normal noise that traits share: a hidden variable of each individual moves them together."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pyro.distributions as dist
+import torch
+from numpy.typing import NDArray
+from torch import Size, Tensor
+from torch.distributions import constraints
+
+from genomic_code.spec.noise.continuous import Normal
+from genomic_code.spec.priors import sample
+from genomic_code.spec.protocols import Data, Shape, Weights
+
+__all__ = ["CommonFactor"]
+
+
+@dataclass(frozen=True)
+class CommonFactor:
+    """Normal noise with a common factor: batch, age, or any environment that was not recorded.
+
+        Y_nt = eta_nt + sigma_t (rho_t f_n + sqrt(1 - rho_t^2) e_nt) + error_nt
+        f_n, e_nt ~ Normal(0, 1),   sigma_t ~ LogNormal(-0.5, 0.5)
+        rho_t = l_t / sqrt(1 + l_t^2),   l_t ~ Normal(0, 1)
+
+    so that the residual covariance of traits is one common factor and a variance each (factor
+    analytic; Meyer 2009, doi:10.1186/1297-9686-41-21). f is integrated out: the density of a cell
+    is that given the observed traits before it, and the sum over traits is the joint density.
+
+    Sites: sigma noise_scale; l noise_loading
+    """
+
+    standardised: ClassVar[bool] = True
+
+    def parameters(self, shape: Shape) -> dict[str, Tensor]:
+        """`noise_scale`, and `noise_correlation` rho with the common factor, each `(..., T)`."""
+        loading = sample("noise_loading", dist.Normal(0.0, 1.0), {"trait": shape.traits})
+        correlation = loading / (1 + loading.square()).sqrt()
+        return Normal().parameters(shape) | {"noise_correlation": correlation}
+
+    def distribution(
+        self, expected: Tensor, parameters: Weights, data: Data
+    ) -> dist.TorchDistribution:
+        """Normal of batch shape `(..., N, T)`, correlated over traits."""
+        scale = parameters["noise_scale"][..., None, :]
+        if "noise_spread" in parameters:
+            scale = scale * parameters["noise_spread"]
+        correlation = parameters["noise_correlation"][..., None, :]
+        own = (scale.square() * (1 - correlation.square()) + data.error.square()).sqrt()
+        return CommonFactorNormal(expected, scale * correlation, own, data.observed)
+
+    def mean(self, expected: Tensor, parameters: Weights) -> Tensor:
+        """The expected traits themselves."""
+        return expected
+
+    def check(self, phenotype: NDArray[Any]) -> None:
+        """Any number will do."""
+
+
+class CommonFactorNormal(dist.TorchDistribution):
+    """Normal cells `(..., N, T)` that are correlated over the last dimension by one factor.
+
+    Moments are those of each cell by itself. `log_prob` is that of each cell given the observed
+    cells before it; its sum over observed cells is the joint log density.
+
+    Args:
+        loc: Means.
+        loading: What a unit of the common factor adds.
+        scale: Standard deviations of the rest.
+        observed: Which cells tell something of the common factor.
+    """
+
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
+    support = constraints.real
+
+    def __init__(self, loc: Tensor, loading: Tensor, scale: Tensor, observed: Tensor) -> None:
+        self.loc, self.loading, self.scale, self.observed = torch.broadcast_tensors(
+            loc, loading, scale, observed
+        )
+        super().__init__(self.loc.shape, validate_args=False)
+
+    @property
+    def mean(self) -> Tensor:
+        """The means."""
+        mean: Tensor = self.loc
+        return mean
+
+    @property
+    def variance(self) -> Tensor:
+        """Variance of each cell by itself."""
+        total: Tensor = self.loading.square() + self.scale.square()
+        return total
+
+    def expand(
+        self, batch_shape: Size | list[int] | tuple[int, ...], _instance: Any = None
+    ) -> "CommonFactorNormal":
+        """The same over more dimensions in front."""
+        parts = (self.loc, self.loading, self.scale, self.observed)
+        return CommonFactorNormal(*(part.expand(batch_shape) for part in parts))
+
+    def rsample(self, sample_shape: Size | list[int] | tuple[int, ...] = ()) -> Tensor:
+        """Reparameterised draws `(*sample_shape, ..., N, T)`."""
+        shape = self._extended_shape(Size(sample_shape))
+        factor = self.loc.new_empty(*shape[:-1], 1).normal_()
+        own = self.scale * self.loc.new_empty(shape).normal_()
+        draws: Tensor = self.loc + self.loading * factor + own
+        return draws
+
+    has_rsample = True
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log density `(..., N, T)` of each cell given the observed ones before it.
+
+        After some cells the factor is normal with precision 1 + sum l^2 / s^2 and mean
+        sum (l r / s^2) / precision, with residuals r, loadings l and scales s.
+        """
+        residual = value - self.loc
+        weight = torch.where(self.observed, self.loading / self.scale.square(), 0.0)
+        precision = 1 + before(weight * self.loading)
+        mean = before(weight * residual) / precision
+        spread = (self.scale.square() + self.loading.square() / precision).sqrt()
+        density: Tensor = dist.Normal(self.loc + self.loading * mean, spread).log_prob(value)
+        return density
+
+
+def before(cells: Tensor) -> Tensor:
+    """Sums over the cells `(..., T)` before each."""
+    return cells.cumsum(-1) - cells
