@@ -11,8 +11,10 @@ section 3.3, for the normal part). Mean field of z and r instead takes them for 
 other and of the effects of other loci. It finds effects more certain than they are, keeps some
 whole and drops others, where the posterior hedges.
 
-Student's t noise is normal given a precision for each cell. The guide then has weights of cells in
-P, which a fit by mean field has found: given u the effects are those of a normal model near by.
+Other noise may be normal given more: Student's t given a precision for each cell, noise with a
+common factor given the other traits. The guide then has a weight of each cell in P, and an offset
+of its trait, which a fit by mean field has found (`inference.cell_weights`): given u the effects
+are those of a normal model near by.
 """
 
 from dataclasses import dataclass, field, replace
@@ -22,13 +24,11 @@ import torch
 from torch import Tensor
 
 from genomic_code.inference.flat import FlatModel, compose, unvalidated
-from genomic_code.inference.guides import LOG_2PI, LocationScale, MeanField, cut, folded
+from genomic_code.inference.guides import LOG_2PI, LocationScale, cut, folded
 from genomic_code.spec.protocols import Data
 
-__all__ = ["Collapsed", "tail_weights"]
+__all__ = ["Collapsed"]
 
-DRAWS, TOGETHER = 100, 2**24
-"""Draws for the weights of cells, and numbers held at once."""
 WEIGHED = 2**25
 """Most multiplications for X' P X of one training set, where it is needed at each step."""
 UNBOUND = "the guide must be bound to data"
@@ -62,24 +62,24 @@ class Collapsed(LocationScale):
 
     def bind(self, flat: FlatModel, data: Data, parameters: Tensor | None = None) -> "Collapsed":
         """The guide on a cohort `(..., N, L)`, or several training sets of it."""
-        weights = None
+        cells = None
         if parameters is not None and parameters.shape[-1] > 2 * flat.dim:
-            weights = folded(parameters[..., 2 * flat.dim :], *data.observed.shape[-2:])
-        return self.weighed(flat, data, weights)
+            cells = folded(parameters[..., 2 * flat.dim :], -1, *data.observed.shape[-2:])
+        return self.weighed(flat, data, cells)
 
-    def weighed(self, flat: FlatModel, data: Data, weights: Tensor | None) -> "Collapsed":
-        """The guide with these weights `(..., N, T)` of the cells."""
+    def weighed(self, flat: FlatModel, data: Data, cells: Tensor | None) -> "Collapsed":
+        """The guide with these weights, and maybe offsets, `(..., 1 or 2, N, T)` of the cells."""
         bound = replace(self)
-        object.__setattr__(bound, "evidence", Evidence(flat, data, weights))
+        object.__setattr__(bound, "evidence", Evidence(flat, data, cells))
         return bound
 
     def start(self, location: Tensor, scale: float | Tensor = 0.05) -> Tensor:
-        """Parameters around locations `(..., P)`, and the weights of cells, which stay."""
+        """Parameters around locations `(..., P)`, and what the cells have, which stays."""
         plain = super().start(location, scale)
-        weights = None if self.evidence is None else self.evidence.weights
-        if weights is None:
+        cells = None if self.evidence is None else self.evidence.cells
+        if cells is None:
             return plain
-        return torch.cat([plain, weights.flatten(-2).expand(*plain.shape[:-1], -1)], -1)
+        return torch.cat([plain, cells.flatten(-3).expand(*plain.shape[:-1], -1)], -1)
 
     def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
         """Reparameterised draws of standard normal `noise` `(..., P)`."""
@@ -101,7 +101,7 @@ class Collapsed(LocationScale):
         the factor of S, which would cost thrice the factor itself.
         """
         assert self.evidence is not None, UNBOUND
-        if self.evidence.weights is not None:
+        if self.evidence.cells is not None:
             return super().draw(parameters, noise)
         plain = super().sample(parameters, noise)
         gram, scale, linear = self.system(plain)
@@ -146,11 +146,14 @@ class Collapsed(LocationScale):
 class Evidence:
     """What a cohort says of direct effects, given all other sites."""
 
-    def __init__(self, flat: FlatModel, data: Data, weights: Tensor | None = None) -> None:
-        self.flat, self.data, self.weights = flat, data, weights
+    def __init__(self, flat: FlatModel, data: Data, cells: Tensor | None = None) -> None:
+        self.flat, self.data, self.cells = flat, data, cells
         self.seen = data.observed.to(data.genotype.dtype)
-        if weights is not None:
-            self.seen = self.seen * weights
+        self.phenotype = data.phenotype
+        if cells is not None:
+            self.seen = self.seen * cells[..., 0, :, :]
+            if cells.shape[-3] > 1 and data.phenotype is not None:
+                self.phenotype = data.phenotype - cells[..., 1, :, :]
         self.known_errors = bool(data.error.any())
         self.gram = torch.empty(0)
         if self.known_errors:
@@ -171,41 +174,14 @@ class Evidence:
         without = {**weights, "effects": torch.zeros_like(weights["effects"])}
         with unvalidated():
             rest = formalization.develop(without, data.genotype, data.environment)
-        assert data.phenotype is not None
-        left, sd = self.seen * (data.phenotype - rest), parameters["noise_scale"]
+        assert self.phenotype is not None
+        left, sd = self.seen * (self.phenotype - rest), parameters["noise_scale"]
         if self.known_errors:
             variance = sd[..., None, :].square() + data.error.square()
             linear = scale * (data.genotype.mT @ (left / variance)).mT
             return weighted(data.genotype, self.seen / variance), scale, linear
         scale = scale / sd[..., None]
         return self.gram, scale, scale * (data.genotype.mT @ left).mT / sd[..., None]
-
-
-def tail_weights(
-    flat: FlatModel, data: Data, parameters: Tensor, generator: torch.Generator
-) -> Tensor:
-    """Weights `(..., N, T)` of cells under Student's t: E (nu + 1) / (nu + residual^2 / sigma^2).
-
-    Student's t is a normal whose precision has a gamma distribution; the weight of a cell is the
-    mean of it, given what mean field with these parameters `(..., 2 P)` makes of the rest.
-    """
-    largest = max(flat.dim, data.observed.numel())
-    together = max(1, TOGETHER // largest)
-    total = torch.zeros((), device=parameters.device)
-    for first in range(0, DRAWS, together):
-        number = min(together, DRAWS - first)
-        noise = parameters.new_empty(number, *parameters.shape[:-1], flat.dim)
-        draw = MeanField().sample(parameters, noise.normal_(generator=generator))
-        with torch.no_grad():
-            weights, scatter = compose(flat.formalization, flat.unpack(draw)[0], data.shape)
-            with unvalidated():
-                expected = flat.formalization.develop(weights, data.genotype, data.environment)
-        freedom = scatter["noise_freedom"][..., None, :]
-        variance = scatter["noise_scale"][..., None, :].square() + data.error.square()
-        assert data.phenotype is not None
-        square = (data.phenotype - expected).square() / variance
-        total = total + ((freedom + 1) / (freedom + square)).sum(0) / DRAWS
-    return total
 
 
 def weighted(genotype: Tensor, weights: Tensor) -> Tensor:

@@ -3,10 +3,11 @@
 import torch
 
 from genomic_code.inference.block_guides import LatentBlocks, PartlyCentred, TraitBlocks
+from genomic_code.inference.cell_weights import CONDITIONALLY_NORMAL
 from genomic_code.inference.collapsed import Collapsed
 from genomic_code.inference.flat import FlatModel, Site, blank, compose
 from genomic_code.inference.guides import LARGEST, FullRank, Guide, LowRank, MeanField
-from genomic_code.spec.noise import Normal, StudentT
+from genomic_code.spec.noise import Normal
 
 __all__ = ["GUIDES", "choose_guide"]
 
@@ -20,7 +21,7 @@ WORK = 2**26
 def choose_guide(flat: FlatModel, kind: str = "auto") -> Guide:
     """The guide of a kind in `GUIDES`.
 
-    `auto`: where their size allows it, for direct effects under normal or Student's t noise
+    `auto`: where their size allows it, for direct effects under noise of continuous traits
     `Collapsed`, for an encoder that is decoded nonlinearly latent blocks, for dense additive
     effects trait blocks; else mean field.
     `centred`: these, partly centred where traits have the scales and correlations of `spec.priors`;
@@ -54,7 +55,7 @@ def choose_guide(flat: FlatModel, kind: str = "auto") -> Guide:
 def direct(flat: FlatModel, effects: Site) -> bool:
     """Whether the effects have a normal posterior given all other sites, and a cheap one."""
     formalization = flat.formalization
-    known = isinstance(formalization.noise, Normal | StudentT)
+    known = isinstance(formalization.noise, (Normal, *CONDITIONALLY_NORMAL))
     if not (getattr(formalization, "direct", False) and known):
         return False
     loci, traits = effects.shape

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from genomic_code.inference.collapsed import Collapsed, tail_weights
+from genomic_code.inference.cell_weights import CONDITIONALLY_NORMAL, cell_weights
+from genomic_code.inference.collapsed import Collapsed
 from genomic_code.inference.flat import FlatModel
 from genomic_code.inference.guides import Guide, MeanField
 from genomic_code.inference.optimise import Optimum, Settings, optimise
-from genomic_code.spec.noise import StudentT
 from genomic_code.spec.protocols import Data
 
 __all__ = ["learn"]
@@ -33,12 +33,14 @@ def learn(
     if isinstance(guide, Collapsed) and not guide.affordable(data):
         guide = MeanField()
     inputs = (location, data, settings, generator, bar, keep)
-    if not (isinstance(guide, Collapsed) and isinstance(flat.formalization.noise, StudentT)):
+    if not (
+        isinstance(guide, Collapsed) and isinstance(flat.formalization.noise, CONDITIONALLY_NORMAL)
+    ):
         return guide, optimise(flat, guide.bind(flat, data), *inputs)
     first = optimise(flat, MeanField(), *inputs)
     if first.interrupted:
         return MeanField(), first
     bar.total = (bar.total or 0) + settings.least(location.shape[1])
     known = first.parameters[:, :1].to(location.device)
-    weights = tail_weights(flat, data, known, generator)
-    return guide, optimise(flat, guide.weighed(flat, data, weights), *inputs)
+    cells = cell_weights(flat, data, known, generator)
+    return guide, optimise(flat, guide.weighed(flat, data, cells), *inputs)

@@ -11,14 +11,15 @@ import torch
 from torch import Tensor
 
 from genomic_code import load
-from genomic_code.inference.collapsed import Collapsed, tail_weights
+from genomic_code.inference.cell_weights import cell_weights
+from genomic_code.inference.collapsed import Collapsed
 from genomic_code.inference.engine import make_step
 from genomic_code.inference.fit import fit, fit_folds
-from genomic_code.inference.flat import FlatModel
+from genomic_code.inference.flat import FlatModel, compose, unvalidated
 from genomic_code.inference.guide_choice import choose_guide
 from genomic_code.inference.optimise import Settings
 from genomic_code.spec import Blueprint, Cohort, Epistatic, simulate
-from genomic_code.spec.noise import Normal, Poisson, StudentT
+from genomic_code.spec.noise import CommonFactor, Normal, Poisson, StudentT
 from genomic_code.spec.priors import ARD, Dense, sample
 from genomic_code.spec.protocols import Data, Formalization, Noise, Shape
 from genomic_code.spec.standardize import Scaler
@@ -145,12 +146,12 @@ def test_weights_of_cells_are_those_of_a_scale_mixture() -> None:
     torch.manual_seed(0)
     point = 0.3 * torch.randn(flat.dim)
     narrow = torch.cat([point, torch.full_like(point, -20.0)])
-    weights = tail_weights(flat, data, narrow, torch.Generator().manual_seed(0))
+    weights = cell_weights(flat, data, narrow, torch.Generator().manual_seed(0))
     values = flat.unpack(point)[0]
     residual = data.phenotype - flat.expected(point[None], data)[0]  # type: ignore[operator]
     freedom = 2 + values["noise_tail"]
     square = residual.square() / (values["noise_scale"].square() + data.error.square())
-    torch.testing.assert_close(weights, (freedom + 1) / (freedom + square))
+    torch.testing.assert_close(weights[0], (freedom + 1) / (freedom + square))
     weighed = guide.weighed(flat, data, weights)
     parameters = weighed.start(point, 0.3)
     noise = torch.randn(flat.dim)
@@ -162,12 +163,45 @@ def test_weights_of_cells_are_those_of_a_scale_mixture() -> None:
     torch.testing.assert_close(again.sample(parameters, noise), draw)
 
 
-def test_heavy_tails_gain_too() -> None:
-    cohort = simulate(
-        Blueprint(noise=StudentT()), individuals=120, loci=40, traits=6, heritability=0.6, seed=1
-    )
+@pytest.mark.usefixtures("double_precision")
+@cases
+def test_cells_of_a_common_factor_are_given_the_other_traits(options: dict[str, float]) -> None:
+    """Offset and variance of a cell against those of the joint normal of its individual."""
+    flat, data, guide = bound(Blueprint(noise=CommonFactor()), small(options))
+    torch.manual_seed(0)
+    point = 0.3 * torch.randn(flat.dim)
+    narrow = torch.cat([point, torch.full_like(point, -20.0)])
+    cells = cell_weights(flat, data, narrow, torch.Generator().manual_seed(0))
+    assert cells.shape == (2, 30, 3)
+    with torch.no_grad(), unvalidated():
+        values = flat.unpack(point[None])[0]
+        weights, scatter = compose(flat.formalization, values, data.shape)
+        expected = flat.formalization.develop(weights, data.genotype, data.environment)[0]
+    loading = (scatter["noise_scale"] * scatter["noise_correlation"])[0]
+    spread = scatter["noise_scale"][0].square()
+    assert data.phenotype is not None
+    for n in range(30):
+        own = spread - loading.square() + data.error[n].square()
+        covariance = torch.outer(loading, loading) + own.diag()
+        for t in range(3):
+            rest = [u for u in range(3) if u != t and data.observed[n, u]]
+            gain = covariance[t, rest] @ torch.linalg.inv(covariance[rest][:, rest])
+            offset = gain @ (data.phenotype - expected)[n, rest]
+            variance = covariance[t, t] - gain @ covariance[rest, t]
+            weight = (spread[t] + data.error[n, t].square()) / variance
+            torch.testing.assert_close(cells[:, n, t], torch.stack([weight, offset]))
+    weighed = guide.weighed(flat, data, cells)
+    parameters = weighed.start(point, 0.3)
+    noise = torch.randn(flat.dim)
+    again = guide.bind(flat, data, parameters)
+    torch.testing.assert_close(again.sample(parameters, noise), weighed.draw(parameters, noise)[0])
+
+
+@pytest.mark.parametrize("noise", [StudentT(), CommonFactor()])
+def test_other_noise_gains_too(noise: Noise) -> None:
+    model = Blueprint(noise=noise)
+    cohort = simulate(model, individuals=120, loci=40, traits=6, heritability=0.6, seed=1)
     everyone = np.ones((1, 120), bool)
-    model = Blueprint(noise=StudentT())
     elbo = {
         kind: fit_folds(model, cohort, everyone, Settings(guide=kind), 0, False)[0].elbo
         for kind in ("auto", "meanfield")
