@@ -4,11 +4,12 @@
 
 Protocol, fixed before fitting: Student-t noise, as real traits have outliers; five folds, of whole
 groups where the data set names them (genotypes, lineages), else of individuals; every seed draws
-the folds and the starts anew, and, of a data set with more than `--most` individuals, as many at
-random; the verdict is that of `compare`. One row is written for each data
-set and seed as soon as it is done, so that a run goes on where it was stopped. `margin` is how far
-the best is ahead of the next formalization, in nats of held-out density; `fits` says whether the
-winner passes the absolute checks (held-out coverage, signatures of genetic architecture).
+the folds and the starts anew, and of a data set with more than `--most` individuals as many at
+random, with the loci that vary among them; the verdict is that of `compare`. One row is written for
+each data set and seed as soon as it is done, so that a run goes on where it was stopped. `margin`
+is how far the best is ahead of the next formalization, in nats of held-out density; `fits` says
+whether the winner passes the absolute checks (held-out coverage, signatures of genetic
+architecture).
 """
 
 import time
@@ -22,7 +23,7 @@ from finished import Finished
 
 from genomic_code.inference import compare
 from genomic_code.inference.verdict import Paired
-from genomic_code.spec import datasets
+from genomic_code.spec import Cohort, datasets
 from genomic_code.spec.formalizations import FORMALIZATIONS
 from genomic_code.spec.noise import StudentT
 
@@ -35,7 +36,9 @@ def trial(name: str, rivals: list[str], seed: int, most: int) -> dict[str, objec
     cohort = datasets.load(name)
     if len(cohort) > most:
         some = np.random.default_rng(seed).choice(len(cohort), most, replace=False)
-        cohort = cohort.select(np.sort(some))
+        part = cohort.dataset.isel(individual=np.sort(some))
+        varies = np.ptp(part["genotype"].values, axis=0) > 0
+        cohort = Cohort.from_dataset(part.isel(locus=varies), name)
     models = [FORMALIZATIONS[rival](noise=StudentT()) for rival in rivals]
     started = time.process_time()
     result = compare(models, cohort, seed=seed, progress=False)

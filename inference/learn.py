@@ -33,9 +33,8 @@ def learn(
     if isinstance(guide, Collapsed) and not guide.affordable(data):
         guide = MeanField()
     inputs = (location, data, settings, generator, bar, keep)
-    if not (
-        isinstance(guide, Collapsed) and isinstance(flat.formalization.noise, CONDITIONALLY_NORMAL)
-    ):
+    indirect = isinstance(flat.formalization.noise, CONDITIONALLY_NORMAL)
+    if not (isinstance(guide, Collapsed) and indirect):
         return guide, optimise(flat, guide.bind(flat, data), *inputs)
     first = optimise(flat, MeanField(), *inputs)
     if first.interrupted:
