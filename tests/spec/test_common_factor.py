@@ -5,9 +5,10 @@ import pytest
 import torch
 from scipy import stats
 
+from genomic_code import load
 from genomic_code.inference import Settings, compare, fit
 from genomic_code.inference.heldout import held_out
-from genomic_code.spec import Cohort, Factor, Null, Polygenic, simulate
+from genomic_code.spec import Blueprint, Cohort, Factor, Null, Polygenic, simulate
 from genomic_code.spec.noise import CommonFactor, Normal
 from genomic_code.spec.noise.common import CommonFactorNormal
 from genomic_code.spec.protocols import Data
@@ -127,3 +128,11 @@ def test_what_traits_share_is_no_misfit_any_more(confounded):
         result = compare(own, confounded, folds=2, settings=QUICK, progress=False)
         reasons = " ".join(result.absolute["factor"].reasons)
         assert (share in reasons) == (noise == Normal()), reasons
+
+
+def test_saved_fits_give_the_same_draws(confounded, tmp_path):
+    for model in (Blueprint(noise=CommonFactor()), Factor(2, noise=CommonFactor())):
+        own = fit(model, confounded, settings=QUICK, progress=False)
+        read = load(own.save(tmp_path / f"{model.name}.nc"))
+        assert torch.equal(read.flat_draws(20), own.flat_draws(20))
+        np.testing.assert_array_equal(read.log_predictive(), own.log_predictive())
