@@ -6,13 +6,15 @@ traits: with precision p = 1 + sum l^2 / s^2 over them and m = sum (l r / s^2) /
 offset l m and the variance s^2 + l^2 / p. A fit by mean field says what the residuals are.
 """
 
+import pyro.distributions as dist
 import torch
 from torch import Tensor
 
 from genomic_code.inference.flat import FlatModel, compose, unvalidated
 from genomic_code.inference.guides import MeanField
 from genomic_code.spec.noise import CommonFactor, StudentT
-from genomic_code.spec.protocols import Data, Weights
+from genomic_code.spec.noise.common import CommonFactorNormal, others
+from genomic_code.spec.protocols import Data
 
 __all__ = ["CONDITIONALLY_NORMAL", "cell_weights"]
 
@@ -40,31 +42,18 @@ def cell_weights(
             weights, scatter = compose(flat.formalization, flat.unpack(draw)[0], data.shape)
             expected = flat.formalization.develop(weights, data.genotype, data.environment)
             assert data.phenotype is not None
-            residual = data.phenotype - expected
-            if isinstance(flat.formalization.noise, StudentT):
-                cells = tails(residual, scatter, data)[..., None, :, :]
+            cell = flat.formalization.noise.distribution(expected, scatter, data)
+            if isinstance(cell, CommonFactorNormal):
+                offset, variance = cell.given(data.phenotype, others)
+                cells = torch.stack([cell.variance / variance, offset], -3)
             else:
-                cells = given_others(residual, scatter, data)
+                cells = tails(cell, data.phenotype)[..., None, :, :]
         total = total + cells.sum(0) / DRAWS
     return total
 
 
-def tails(residual: Tensor, scatter: Weights, data: Data) -> Tensor:
+def tails(noise: dist.StudentT, phenotype: Tensor) -> Tensor:
     """Weights `(..., N, T)` of cells under Student's t."""
-    freedom = scatter["noise_freedom"][..., None, :]
-    variance = scatter["noise_scale"][..., None, :].square() + data.error.square()
-    return (freedom + 1) / (freedom + residual.square() / variance)
-
-
-def given_others(residual: Tensor, scatter: Weights, data: Data) -> Tensor:
-    """Weights and offsets `(..., 2, N, T)` of cells under noise with a common factor."""
-    scale = scatter["noise_scale"][..., None, :]
-    loading = scale * scatter["noise_correlation"][..., None, :]
-    error = data.error.square()
-    own = scale.square() - loading.square() + error
-    each = torch.where(data.observed, loading / own, 0.0)
-    precision, score = each * loading, each * residual
-    others = 1 + precision.sum(-1, keepdim=True) - precision
-    offset = loading * (score.sum(-1, keepdim=True) - score) / others
-    weight = (scale.square() + error) / (own + loading.square() / others)
-    return torch.stack(torch.broadcast_tensors(weight, offset), -3)
+    square = ((phenotype - noise.loc) / noise.scale).square()
+    weights: Tensor = (noise.df + 1) / (noise.df + square)
+    return weights

@@ -17,6 +17,7 @@ from genomic_code.inference.calibration import AbsoluteFit, absolute_fit, covera
 from genomic_code.inference.intervals import honest_level
 from genomic_code.inference.optimise import Settings
 from genomic_code.inference.posterior import Fit
+from genomic_code.inference.predictive import cell_labels
 from genomic_code.inference.scores import GOOD_K, Score
 from genomic_code.inference.table import table
 from genomic_code.inference.units import Units, codes, standard_error
@@ -228,7 +229,7 @@ def summarise(
     frame = table(cohort, scores, individuals, folds, groups)
     for name, reason in (failed or {}).items():
         frame.loc[name, "warning"] = reason
-    labels = {dim: cohort.labels(dim) for dim in ("individual", "trait")}
+    labels = cell_labels(cohort)
 
     def stacked(key: str) -> xr.DataArray:
         values = np.stack([getattr(scores[name], key) for name in names])

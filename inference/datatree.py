@@ -107,9 +107,8 @@ def predictive(fit: Fit, draws: int) -> NDArray[np.float32]:
 def log_likelihood(fit: Fit, draws: int) -> NDArray[np.float64]:
     """Log likelihood `(1, S, N)` of each individual, over its observed traits."""
     phenotype = fit.standard_phenotype(fit.cohort)
-    seen = torch.from_numpy(~np.isnan(fit.cohort.phenotype.values))
     parts = [
-        torch.where(seen, batch.noise.log_prob(phenotype), 0.0).double().sum(-1)
+        torch.where(fit.seen, batch.noise.log_prob(phenotype), 0.0).double().sum(-1)
         for batch in fit.batches(draws)
     ]
     return torch.cat(parts).numpy()[None]

@@ -179,7 +179,7 @@ def point(fit: Fit, draws: int) -> dict[str, float | NDArray[np.float64]]:
     """Rate, distortion and fidelity of one fit."""
     fit = fit.split()[0]
     seen = fit.data.observed
-    there = torch.from_numpy(~np.isnan(fit.cohort.phenotype.values))
+    there = fit.seen
     phenotype = fit.standard_phenotype(fit.cohort)
     centre = torch.where(seen, phenotype, 0.0).sum(0) / seen.sum(0).clamp_min(1)
     gain, training, heldout = [], [], []

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from genomic_code.inference.modes import shares
 from genomic_code.inference.posterior import Fit
+from genomic_code.inference.predictive import cell_labels
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.standardize import Scaler, phenotype_sd
 
@@ -148,5 +149,5 @@ def held_out_cells(
             out[name][~rows] = table.numpy()
     for name in {"log_predictive", "quantile"} & set(out):
         out[name][missing] = np.nan
-    labels = {dim: cohort.labels(dim) for dim in ("individual", "trait")}
+    labels = cell_labels(cohort)
     return xr.Dataset({name: (tuple(labels), table) for name, table in out.items()}, labels)

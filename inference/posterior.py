@@ -100,6 +100,11 @@ class Fit:
         return self.cohort.shape
 
     @property
+    def seen(self) -> Tensor:
+        """Which cells of the cohort have a phenotype `(N, T)`, held-out ones too."""
+        return torch.from_numpy(~np.isnan(self.cohort.phenotype.values))
+
+    @property
     def scoring_draws(self) -> int:
         """Draws for a score of held-out individuals; fewer where the weights are very many."""
         return max(100, min(400, DRAWN // self.flat.dim))
@@ -171,8 +176,7 @@ class Fit:
         own = cohort is None
         if cohort is None:
             # noise that traits share is told apart by the other traits, of held-out ones too
-            seen = torch.from_numpy(~np.isnan(self.cohort.phenotype.values))
-            data = self.data._replace(observed=seen)
+            data = self.data._replace(observed=self.seen)
         else:
             data = self.scaler.data(check_match(self.cohort, cohort))
         if rows is not None:

@@ -10,7 +10,7 @@ from genomic_code.inference.calibration import check_level
 from genomic_code.inference.posterior import Fit
 from genomic_code.spec.cohort import Cohort
 
-__all__ = ["intervals", "log_predictive", "predict"]
+__all__ = ["cell_labels", "intervals", "log_predictive", "predict"]
 
 REPEATS = 10
 """Values that each posterior draw predicts."""
@@ -38,7 +38,7 @@ def predict(fit: Fit, cohort: Cohort | None = None, draws: int = 200) -> xr.Data
         "predictive_sd": (variance + spread / draws).sqrt() * scale,
     }
     return xr.Dataset(
-        {name: (DIMS, values.numpy()) for name, values in tables.items()}, labels(target)
+        {name: (DIMS, values.numpy()) for name, values in tables.items()}, cell_labels(target)
     )
 
 
@@ -68,7 +68,7 @@ def intervals(
             ends[:, rows] = np.quantile(torch.cat(values).numpy(), tails, 0) * scale + centre
     return xr.Dataset(
         {name: (DIMS, end) for name, end in zip(("lower", "upper"), ends, strict=True)},
-        labels(target),
+        cell_labels(target),
     )
 
 
@@ -80,9 +80,9 @@ def log_predictive(fit: Fit, cohort: Cohort | None = None, draws: int = 400) -> 
     for batch in fit.batches(draws, cohort=cohort):
         total = torch.logaddexp(total, batch.noise.log_prob(phenotype).double().logsumexp(0))
     values = fit.checked(total - math.log(draws), target.phenotype.values)
-    return xr.DataArray(values, labels(target), DIMS)
+    return xr.DataArray(values, cell_labels(target), DIMS)
 
 
-def labels(cohort: Cohort) -> dict[str, list[str]]:
+def cell_labels(cohort: Cohort) -> dict[str, list[str]]:
     """Labels of individuals and traits."""
     return {dim: cohort.labels(dim) for dim in DIMS}

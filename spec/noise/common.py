@@ -1,23 +1,23 @@
 """Normal noise that traits share: a hidden variable of each individual moves them together."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pyro.distributions as dist
 import torch
-from numpy.typing import NDArray
 from torch import Size, Tensor
 from torch.distributions import constraints
 
-from genomic_code.spec.noise.continuous import Normal
+from genomic_code.spec.noise.continuous import Continuous, Normal, spread_scale
 from genomic_code.spec.priors import sample
 from genomic_code.spec.protocols import Data, Shape, Weights
 
-__all__ = ["CommonFactor"]
+__all__ = ["CommonFactor", "CommonFactorNormal", "others"]
 
 
 @dataclass(frozen=True)
-class CommonFactor:
+class CommonFactor(Continuous):
     """Normal noise with a common factor: batch, age, or any environment that was not recorded.
 
         Y_nt = eta_nt + sigma_t (rho_t f_n + sqrt(1 - rho_t^2) e_nt) + error_nt
@@ -31,8 +31,6 @@ class CommonFactor:
     Sites: sigma noise_scale; l noise_loading
     """
 
-    standardised: ClassVar[bool] = True
-
     def parameters(self, shape: Shape) -> dict[str, Tensor]:
         """`noise_scale`, and `noise_correlation` rho with the common factor, each `(..., T)`."""
         loading = sample("noise_loading", dist.Normal(0.0, 1.0), {"trait": shape.traits})
@@ -43,19 +41,10 @@ class CommonFactor:
         self, expected: Tensor, parameters: Weights, data: Data
     ) -> dist.TorchDistribution:
         """Normal of batch shape `(..., N, T)`, correlated over traits."""
-        scale = parameters["noise_scale"][..., None, :]
-        if "noise_spread" in parameters:
-            scale = scale * parameters["noise_spread"]
+        scale = spread_scale(parameters)
         correlation = parameters["noise_correlation"][..., None, :]
         own = (scale.square() * (1 - correlation.square()) + data.error.square()).sqrt()
         return CommonFactorNormal(expected, scale * correlation, own, data.observed)
-
-    def mean(self, expected: Tensor, parameters: Weights) -> Tensor:
-        """The expected traits themselves."""
-        return expected
-
-    def check(self, phenotype: NDArray[Any]) -> None:
-        """Any number will do."""
 
 
 class CommonFactorNormal(dist.TorchDistribution):
@@ -110,20 +99,29 @@ class CommonFactorNormal(dist.TorchDistribution):
     has_rsample = True
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Log density `(..., N, T)` of each cell given the observed ones before it.
-
-        After some cells the factor is normal with precision 1 + sum l^2 / s^2 and mean
-        sum (l r / s^2) / precision, with residuals r, loadings l and scales s.
-        """
-        residual = value - self.loc
-        weight = torch.where(self.observed, self.loading / self.scale.square(), 0.0)
-        precision = 1 + before(weight * self.loading)
-        mean = before(weight * residual) / precision
-        spread = (self.scale.square() + self.loading.square() / precision).sqrt()
-        density: Tensor = dist.Normal(self.loc + self.loading * mean, spread).log_prob(value)
+        """Log density `(..., N, T)` of each cell given the observed ones before it."""
+        offset, variance = self.given(value, before)
+        density: Tensor = dist.Normal(self.loc + offset, variance.sqrt()).log_prob(value)
         return density
+
+    def given(self, value: Tensor, total: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        """Offset from its mean, and variance, `(..., N, T)` of each cell given others.
+
+        `total` sums over these, the observed of those `before` it or of all `others`. Given them
+        the factor is normal with precision 1 + sum l^2 / s^2 and mean sum (l r / s^2) / precision,
+        with residuals r, loadings l and scales s.
+        """
+        weight = torch.where(self.observed, self.loading / self.scale.square(), 0.0)
+        precision = 1 + total(weight * self.loading)
+        mean = total(weight * (value - self.loc)) / precision
+        return self.loading * mean, self.scale.square() + self.loading.square() / precision
 
 
 def before(cells: Tensor) -> Tensor:
     """Sums over the cells `(..., T)` before each."""
     return cells.cumsum(-1) - cells
+
+
+def others(cells: Tensor) -> Tensor:
+    """Sums over all cells `(..., T)` but each."""
+    return cells.sum(-1, keepdim=True) - cells

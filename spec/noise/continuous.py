@@ -17,11 +17,24 @@ from genomic_code.spec.priors import sample
 from genomic_code.spec.protocols import Data, Shape, Weights
 from genomic_code.spec.validate import positive_fields
 
-__all__ = ["Normal", "StudentT"]
+__all__ = ["Continuous", "Normal", "StudentT", "spread_scale"]
+
+
+class Continuous:
+    """What the noise models of continuous traits have in common."""
+
+    standardised: ClassVar[bool] = True
+
+    def mean(self, expected: Tensor, parameters: Weights) -> Tensor:
+        """The expected traits themselves."""
+        return expected
+
+    def check(self, phenotype: NDArray[np.floating]) -> None:
+        """Any number will do."""
 
 
 @dataclass(frozen=True)
-class Normal:
+class Normal(Continuous):
     """Normal noise, with a known measurement error where the cohort has one.
 
         Y_nt ~ Normal(eta_nt, sqrt(sigma_t^2 + error_nt^2)),   sigma_t ~ LogNormal(-0.5, 0.5)
@@ -30,8 +43,6 @@ class Normal:
 
     Sites: sigma noise_scale
     """
-
-    standardised: ClassVar[bool] = True
 
     shared: bool = False
     """Whether all traits have one scale."""
@@ -55,16 +66,9 @@ class Normal:
         """Normal of batch shape `(..., N, T)`."""
         return dist.Normal(expected, with_error(parameters, data))
 
-    def mean(self, expected: Tensor, parameters: Weights) -> Tensor:
-        """The expected traits themselves."""
-        return expected
-
-    def check(self, phenotype: NDArray[np.floating]) -> None:
-        """Any number will do."""
-
 
 @dataclass(frozen=True)
-class StudentT:
+class StudentT(Continuous):
     """Heavy-tailed noise: outliers pull less.
 
         Y_nt ~ StudentT(nu_t, eta_nt, sqrt(sigma_t^2 + error_nt^2)),  sigma_t ~ LogNormal(-0.5, 0.5)
@@ -75,8 +79,6 @@ class StudentT:
 
     Sites: sigma noise_scale; kappa noise_tail
     """
-
-    standardised: ClassVar[bool] = True
 
     def parameters(self, shape: Shape) -> dict[str, Tensor]:
         """`noise_scale` and `noise_freedom` (degrees of freedom), each `(..., T)`."""
@@ -94,17 +96,13 @@ class StudentT:
         )
         return noise
 
-    def mean(self, expected: Tensor, parameters: Weights) -> Tensor:
-        """The expected traits themselves."""
-        return expected
-
-    def check(self, phenotype: NDArray[np.floating]) -> None:
-        """Any number will do."""
-
 
 def with_error(parameters: Weights, data: Data) -> Tensor:
     """Noise and known error together `(..., N, T)`."""
+    return (spread_scale(parameters).square() + data.error.square()).sqrt()
+
+
+def spread_scale(parameters: Weights) -> Tensor:
+    """Standard deviation of the noise `(..., 1 or N, T)`, as the genotype widens it."""
     scale = parameters["noise_scale"][..., None, :]
-    if "noise_spread" in parameters:
-        scale = scale * parameters["noise_spread"]
-    return (scale.square() + data.error.square()).sqrt()
+    return scale * parameters["noise_spread"] if "noise_spread" in parameters else scale
