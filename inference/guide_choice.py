@@ -7,6 +7,7 @@ from genomic_code.inference.cell_weights import CONDITIONALLY_NORMAL
 from genomic_code.inference.collapsed import Collapsed
 from genomic_code.inference.flat import FlatModel, Site, blank, compose
 from genomic_code.inference.guides import LARGEST, FullRank, Guide, LowRank, MeanField
+from genomic_code.inference.measured import MeasuredLatents
 from genomic_code.spec.noise import Normal
 
 __all__ = ["GUIDES", "choose_guide"]
@@ -16,14 +17,16 @@ GUIDES = ("auto", "meanfield", "centred", "lowrank", "fullrank")
 
 WORK = 2**26
 """Most multiplications for the factors of the effects in one draw."""
+MEASURED = 2**25
+"""Most multiplications for the precisions of an encoder."""
 
 
 def choose_guide(flat: FlatModel, kind: str = "auto") -> Guide:
     """The guide of a kind in `GUIDES`.
 
     `auto`: where their size allows it, for direct effects under noise of continuous traits
-    `Collapsed`, for an encoder that is decoded nonlinearly latent blocks, for dense additive
-    effects trait blocks; else mean field.
+    `Collapsed`, for an encoder that is decoded nonlinearly `MeasuredLatents` or latent blocks, for
+    dense additive effects trait blocks; else mean field.
     `centred`: these, partly centred where traits have the scales and correlations of `spec.priors`;
     better where the model is true, but slower to converge, and not yet where traits have outliers.
     """
@@ -36,8 +39,9 @@ def choose_guide(flat: FlatModel, kind: str = "auto") -> Guide:
     if kind == "auto" and effects is not None and direct(flat, effects):
         return Collapsed(effects.start, *effects.shape)
     encoder = sites.get("encoder")
-    if kind == "auto" and encoder is not None and bent(flat, encoder):
-        return LatentBlocks(flat.dim, encoder.start, *encoder.shape)
+    joint = latent_guide(flat, encoder) if kind == "auto" and encoder is not None else None
+    if joint is not None:
+        return joint
     if kind not in ("auto", "centred") or effects is None or not dense(effects):
         return MeanField()
     loci, traits = effects.shape
@@ -72,12 +76,7 @@ def direct(flat: FlatModel, effects: Site) -> bool:
 
 
 def bent(flat: FlatModel, encoder: Site) -> bool:
-    """Whether a dense encoder of moderate size is decoded nonlinearly."""
-    if not encoder.isotropic or encoder.dims[0] != "locus" or len(encoder.shape) != 2:
-        return False
-    loci, latents = encoder.shape
-    if loci < 2 or latents * loci**2 > LARGEST:
-        return False
+    """Whether an encoder is decoded nonlinearly."""
     generator = torch.Generator().manual_seed(0)
     probe = torch.randn(1, flat.dim, generator=generator).repeat(3, 1)
     probe[:, encoder.start : encoder.stop] *= torch.tensor([0.0, 1.0, 2.0])[:, None]
@@ -85,6 +84,20 @@ def bent(flat: FlatModel, encoder: Site) -> bool:
     genotype = torch.randn(few.genotype.shape, generator=generator)
     none, once, twice = flat.expected(probe, few._replace(genotype=genotype)).unbind()
     return not torch.allclose(twice - once, once - none, rtol=1e-2, atol=1e-3)
+
+
+def latent_guide(flat: FlatModel, encoder: Site) -> Guide | None:
+    """The weights onto a latent jointly normal, if their size allows it and it is of any use."""
+    if not encoder.isotropic or encoder.dims[0] != "locus" or len(encoder.shape) != 2:
+        return None
+    loci, latents = encoder.shape
+    individuals = flat.shape.individuals
+    measured = latents * individuals * loci**2 <= MEASURED
+    if loci < 2 or not (measured or latents * loci**2 <= LARGEST) or not bent(flat, encoder):
+        return None
+    if measured:
+        return MeasuredLatents(flat.dim, encoder.start, loci, latents, individuals)
+    return LatentBlocks(flat.dim, encoder.start, loci, latents)
 
 
 def dense(effects: Site) -> bool:

@@ -5,24 +5,39 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+from tqdm.auto import tqdm
 
 from genomic_code.inference.block_guides import LatentBlocks, PartlyCentred, TraitBlocks
 from genomic_code.inference.fit import fit_folds
-from genomic_code.inference.flat import FlatModel
+from genomic_code.inference.flat import FlatModel, blank
 from genomic_code.inference.guide_choice import choose_guide
 from genomic_code.inference.guides import FullRank, Guide, LowRank, MeanField
-from genomic_code.inference.optimise import Settings
+from genomic_code.inference.measured import MeasuredLatents
+from genomic_code.inference.optimise import Settings, optimise
 from genomic_code.spec import Attractor, Factor, Generative, Polygenic, simulate
-from genomic_code.spec.protocols import Formalization, Shape
+from genomic_code.spec.protocols import Data, Formalization, Shape
 from genomic_code.spec.standardize import Scaler
 
 DIM = 5
+
+
+def measured(individuals: int = 7) -> MeasuredLatents:
+    """Two latents of two loci, after one other weight, bound to a genotype."""
+    torch.manual_seed(1)
+    guide = MeasuredLatents(DIM, first=1, loci=2, latents=2, individuals=individuals)
+    data = blank(Shape(individuals, 2, 0, 1))
+    return guide.bind(FACTOR, data._replace(genotype=torch.randn(individuals, 2).double()))
+
+
+FACTOR = FlatModel(Factor(), Shape(7, 2, 0, 1))
 GUIDES: list[Guide] = [
     MeanField(),
     LowRank(DIM, 2),
     FullRank(DIM),
     TraitBlocks(DIM, first=1, loci=2, traits=2),
     LatentBlocks(DIM, first=1, loci=2, latents=2),
+    measured(),
 ]
 
 
@@ -163,11 +178,65 @@ def test_blocks_hold_the_weights_of_one_latent_or_one_locus() -> None:
         assert sorted(map(tuple, joint.triu().nonzero().tolist())) == within
 
 
+def test_measured_latents_are_exact_where_traits_are_linear_in_one_latent() -> None:
+    """The ELBO is the evidence, although the loci are correlated and none is rotated."""
+    cohort = simulate("generative", individuals=30, loci=6, traits=2, linkage=0.9, seed=0)
+    model = Generative(decoder="linear", latents=1)
+    loadings = torch.tensor([[1.5, -0.7]])
+    given = {
+        "decoder": loadings, "trait_scale": torch.ones(2), "noise_scale": torch.tensor([0.6, 0.8])
+    }  # fmt: skip
+    data = Scaler.fit(cohort).data(cohort)._replace(environment=torch.zeros(30, 0))
+    flat = FlatModel(model, data.shape, given)
+    encoder = next(site for site in flat.sites if site.name == "encoder")
+    guide = MeasuredLatents(flat.dim, encoder.start, 6, 1, 30)
+    batch = Data(*(table[None, None] for table in data if table is not None))
+    optimum = optimise(
+        flat, guide.bind(flat, batch), torch.zeros(1, 1, flat.dim), batch, Settings(),
+        torch.Generator().manual_seed(0), tqdm(disable=True),
+    )  # fmt: skip
+    x, y = data.genotype.double(), torch.as_tensor(data.phenotype).double()
+    latent = torch.kron(x @ x.mT / 6, (loadings.mT @ loadings).double())
+    own = torch.kron(torch.eye(30), torch.tensor([0.6, 0.8]).square().diag()).double()
+    mean = torch.kron(torch.ones(30, 30), torch.eye(2)).double()
+    normal = torch.distributions.MultivariateNormal(torch.zeros(60).double(), latent + own + mean)
+    assert float(optimum.elbo) == pytest.approx(float(normal.log_prob(y.flatten())), abs=0.05)
+    precision = guide.bind(flat, data).precision(optimum.parameters[0, 0])
+    exact = (loadings / torch.tensor([0.6, 0.8])).square().sum()
+    torch.testing.assert_close(precision.mean(), exact, rtol=0.1, atol=0.0)
+
+
+def test_measured_latents_move_as_the_derivative_of_the_factor_would() -> None:
+    """In the mean over draws, for any function of the weights."""
+    guide = measured()
+    parameters = guide.start(torch.randn(DIM).double(), 0.4)
+    parameters = parameters + 0.3 * torch.randn(parameters.shape).double()
+    noise, turn = torch.randn(200_000, DIM).double(), torch.randn(DIM, DIM).double()
+
+    def slope(cheap: bool) -> tuple[Tensor, Tensor]:
+        """Mean over antithetic draws, and its error."""
+        own = parameters.expand(100, -1).clone().requires_grad_()
+        parts = noise.view(100, -1, DIM).unbind()
+        draws = [
+            (guide.draw(one, e)[0] if cheap else guide.sample(one, e))
+            for one, e in zip(own.unbind(), parts, strict=True)
+        ]
+        value = torch.stack([(flat @ turn).sin().sum(-1).mean() for flat in draws]).sum()
+        each = torch.autograd.grad(value, own)[0]
+        return each.mean(0), each.std(0) / 10
+
+    (ours, error), (exact, other) = slope(True), slope(False)
+    assert float(exact[2 * DIM :].abs().max()) > 20 * float(error[2 * DIM :].max())
+    assert bool(((ours - exact).abs() <= 5 * (error.square() + other.square()).sqrt()).all())
+    flat, density = guide.draw(parameters, noise[:10])
+    torch.testing.assert_close(density, guide.log_density(parameters, flat))
+
+
 @pytest.mark.parametrize(
     ("model", "name"),
     [
-        (Attractor(), "latentblocks"),
-        (Generative(), "latentblocks"),
+        (Attractor(), "measuredlatents"),
+        (Generative(), "measuredlatents"),
         (Generative(decoder="linear"), "meanfield"),
         (Factor(), "meanfield"),
         (Polygenic(), "traitblocks"),
@@ -176,12 +245,14 @@ def test_blocks_hold_the_weights_of_one_latent_or_one_locus() -> None:
 )
 def test_which_models_get_blocks(model: Formalization, name: str) -> None:
     assert choose_guide(FlatModel(model, Shape(200, 100, 2, 12))).name == name
+    many = choose_guide(FlatModel(model, Shape(4000, 100, 2, 12)))
+    assert many.name == ("latentblocks" if name == "measuredlatents" else name)
     wide = choose_guide(FlatModel(model, Shape(200, 4000, 2, 12)))
-    assert wide.name == ("meanfield" if name == "latentblocks" else wide.name)
+    assert wide.name == ("meanfield" if name == "measuredlatents" else wide.name)
 
 
 @pytest.mark.slow
-def test_latent_blocks_gain_where_latents_switch() -> None:
+def test_joint_latents_gain_where_latents_switch() -> None:
     cohort = simulate("attractor", individuals=200, loci=100, traits=12, seed=1)
     everyone = np.ones((1, 200), bool)
     settings = {kind: Settings(guide=kind, restarts=3) for kind in ("auto", "meanfield")}
@@ -195,8 +266,9 @@ def test_latent_blocks_gain_where_latents_switch() -> None:
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.name)
 def test_weights_that_are_not_finite_give_no_finite_density(guide: Guide) -> None:
-    parameters = torch.full_like(guide.start(torch.zeros(DIM)), torch.nan)
-    assert not guide.log_density(parameters, torch.zeros(DIM)).isfinite()
+    zero = torch.zeros(DIM, dtype=torch.float64)
+    parameters = torch.full_like(guide.start(zero), torch.nan)
+    assert not guide.log_density(parameters, zero).isfinite()
 
 
 def test_mistakes() -> None:
