@@ -153,6 +153,7 @@ def record(comparison: Comparison) -> dict[str, Any]:
             "name": cohort.name,
             "fingerprint": cohort.fingerprint,
             **cohort.sizes,
+            "transform": plain(cohort.dataset.attrs.get("transform")),
             "citation": plain(cohort.dataset.attrs.get("citation")),
             "licence": plain(cohort.dataset.attrs.get("licence")),
             "simulated": truth or None,

@@ -162,7 +162,7 @@ class Cohort:
         for key in ("groups", "split"):
             if key in self.dataset:
                 rows[key] = f"{len(np.unique(self.dataset[key].values))} different"
-        for key in ("formalization", "heritability", "citation", "licence"):
+        for key in ("formalization", "heritability", "transform", "citation", "licence"):
             if key in self.dataset.attrs:
                 rows[key] = self.dataset.attrs[key]
         return summary(f"Cohort {self.name}", {k: v for k, v in rows.items() if v != ""})
@@ -184,6 +184,25 @@ class Cohort:
                 f"got {cause}"
             ) from None
         return Cohort.from_dataset(part, self.name)
+
+    def transform(self, how: str, traits: Sequence[str] | None = None) -> "Cohort":
+        """The cohort with traits on another scale; `dataset.attrs["transform"]` says which.
+
+        Densities on different scales cannot be compared, verdicts can: one that hangs on the scale
+        is about the scale (`spec.transform`).
+
+        Args:
+            how: `log`, natural logarithm, and known errors relative to the value, which is right
+                where they are small; `normal_scores`, normal quantiles of the ranks.
+            traits: Which; by default all. Missing cells stay missing.
+
+        Raises:
+            ValueError: `how` or a trait is unknown; `log` of a value that is not positive;
+                `normal_scores` of a trait with known errors; the cohort has a common unit.
+        """
+        from genomic_code.spec.transform import transform
+
+        return transform(self, how, traits)
 
     @staticmethod
     def from_dataset(dataset: xr.Dataset, name: str = "cohort") -> "Cohort":

@@ -15,6 +15,7 @@ from genomic_code.inference.cli.shared import (
     MissingOption,
     QuietOption,
     TraitsOption,
+    TransformOption,
     clear_errors,
     complete_formalizations,
     load,
@@ -60,6 +61,7 @@ def certify(
     individual: IndividualOption = None,
     groups: GroupsOption = None,
     missing: MissingOption = "refuse",
+    transform: TransformOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Say what a verdict on this cohort would be worth, by cohorts simulated like it."""
@@ -72,7 +74,7 @@ def certify(
     torch.set_num_threads(1)
     with clear_errors():
         count = processes(jobs)
-        data = load(cohort, Columns(traits, environment, individual, groups, missing))
+        data = load(cohort, Columns(traits, environment, individual, groups, missing), transform)
         typer.echo(repr(data))
         names = names_in(formalizations)
         certificate = certify_cohort(

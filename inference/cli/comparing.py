@@ -17,6 +17,7 @@ from genomic_code.inference.cli.shared import (
     NoiseOption,
     QuietOption,
     TraitsOption,
+    TransformOption,
     chosen,
     clear_errors,
     complete_formalizations,
@@ -82,6 +83,7 @@ def compare(
     individual: IndividualOption = None,
     groups: GroupsOption = None,
     missing: MissingOption = "refuse",
+    transform: TransformOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print verdict, table and settings as JSON.")
     ] = False,
@@ -93,6 +95,7 @@ def compare(
         run_compare(
             cohort,
             columns,
+            transform,
             formalizations,
             folds,
             noise,
@@ -109,6 +112,7 @@ def compare(
 def run_compare(
     source: str | None,
     columns: Columns,
+    transform: str | None,
     formalizations: str,
     folds: str,
     noise: str,
@@ -137,12 +141,12 @@ def run_compare(
     count = processes(jobs, len(models))
     if out is not None:
         check_writable(out)
-    data = load(source, columns)
+    data = load(source, columns, transform)
     held_out = folds_in(folds)
     assign_folds(data, held_out, seed)
     if not as_json:
         typer.echo(repr(data))
-        for key in ("loci_with_missing", "constant_loci_dropped"):
+        for key in ("loci_with_missing", "constant_loci_dropped", "transform"):
             if key in data.dataset.attrs:
                 typer.echo(f"{key.replace('_', ' ')}: {data.dataset.attrs[key]}")
         if columns.traits is not None and (note := odd_loci(data)):

@@ -17,6 +17,7 @@ from genomic_code.inference.cli.shared import (
     QuietOption,
     SetOption,
     TraitsOption,
+    TransformOption,
     chosen,
     clear_errors,
     load,
@@ -43,6 +44,7 @@ def fit(
     individual: IndividualOption = None,
     groups: GroupsOption = None,
     missing: MissingOption = "refuse",
+    transform: TransformOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Fit one formalization to a cohort and write the posterior to a file."""
@@ -59,7 +61,7 @@ def fit(
         options = Settings(restarts=restarts)
         target = netcdf_path(out)
         check_writable(target.parent)
-        data = load(cohort, Columns(traits, environment, individual, groups, missing))
+        data = load(cohort, Columns(traits, environment, individual, groups, missing), transform)
         typer.echo(repr(data))
         fitted = fit_cohort(model, data, seed=seed, settings=options, progress=not quiet)
         fitted.save(target)

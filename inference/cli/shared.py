@@ -27,6 +27,7 @@ __all__ = [
     "QuietOption",
     "SetOption",
     "TraitsOption",
+    "TransformOption",
     "chosen",
     "clear_errors",
     "complete_formalizations",
@@ -128,6 +129,16 @@ MissingOption = Annotated[
     ),
 ]
 
+TransformOption = Annotated[
+    str | None,
+    typer.Option(
+        "--transform",
+        help="Scale of all traits: log (amounts, intensities, rates; positive) or normal_scores "
+        "(ranks as normal quantiles); by default as they are.",
+        show_default=False,
+    ),
+]
+
 
 class Columns(NamedTuple):
     """Which columns of a file hold what, where their names do not say so."""
@@ -139,12 +150,22 @@ class Columns(NamedTuple):
     missing: str = "refuse"
 
 
-def load(source: str | None, columns: Columns = Columns()) -> "Cohort":  # noqa: B008
+def load(
+    source: str | None,
+    columns: Columns = Columns(),  # noqa: B008
+    transform: str | None = None,
+) -> "Cohort":
     """The cohort that the arguments name.
 
     Raises:
         ValueError: There is none of this name, the file is unfit, or columns make no sense here.
     """
+    cohort = found(source, columns)
+    return cohort if transform is None else cohort.transform(transform)
+
+
+def found(source: str | None, columns: Columns) -> "Cohort":
+    """The cohort as it is where it lies."""
     from genomic_code.spec import datasets, readers
     from genomic_code.spec.simulate import simulate
 

@@ -66,11 +66,13 @@ def test_groups_are_held_out_whole_with_heavy_tails(table: pd.DataFrame, tmp_pat
     source = tmp_path / "mine.csv"
     table.assign(groups=np.arange(len(table)) % 3).to_csv(source)
     out = tmp_path / "results"
-    code, _, stderr = run(
+    code, stdout, stderr = run(
         "compare", str(source), "--folds", "group", "--noise", "student_t", "--restarts", "1",
-        "--formalizations", "null", "--out", str(out), "--quiet",
+        "--formalizations", "null", "--out", str(out), "--quiet", "--transform", "normal_scores",
     )  # fmt: skip
     assert code == 0, stderr
+    assert "transform: normal_scores\n" in stdout
+    assert json.loads((out / "comparison.json").read_text())["cohort"]["transform"]
     with xr.open_dataset(out / "heldout.nc", engine="h5netcdf") as held_out:
         assert held_out["fold"].values.tolist() == [i % 3 for i in range(len(table))]
     with xr.open_datatree(out / "null.nc", engine="h5netcdf") as tree:
@@ -138,6 +140,8 @@ def test_bad_cohorts(how: str, message: str, table: pd.DataFrame, tmp_path: Path
         (["--folds", "thirds"], "folds must be a number, 'group', 'individual', 'split'"),
         (["--folds", "group"], "needs groups, and the cohort has none"),
         (["--noise", "student"], "did you mean 'student_t'"),
+        (["--transform", "sqrt"], "transform must be one of log, normal_scores"),
+        (["--transform", "log"], "transform='log' needs positive traits"),
         (["--folds", "1000"], "folds must be at most the number of individuals 300"),
         (["--restarts", "0"], "restarts must be an integer of at least 1"),
         (["--jobs", "-1"], "jobs must be at least 0"),
@@ -176,7 +180,9 @@ def test_help_explains_every_option() -> None:
 
 def test_truth_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     small: Cohort = simulate("factor", individuals=40, loci=5, traits=2, seed=0)
-    monkeypatch.setattr("genomic_code.inference.cli.comparing.load", lambda source, columns: small)
+    monkeypatch.setattr(
+        "genomic_code.inference.cli.comparing.load", lambda source, columns, transform: small
+    )
     code, stdout, stderr = run("compare", *FAST, "--formalizations", "null")
     assert code == 0, stderr
     assert "truth: factor, heritability 0.6" in stdout
