@@ -9,7 +9,8 @@ clean: nothing is broken. student: noise with 3 degrees of freedom. confounder: 
 shared by all traits and unrelated to the genotype, makes up half of the noise. stratified: a hidden
 variable that follows the first axis of the genotype. mixture: half of the traits follow the
 formalization, half another. linkage: neighbouring loci correlate by 0.9 along the genome.
-relatives: families of 10 full sibs.
+relatives: families of 10 full sibs. scale: traits are exp(Y), as of amounts, where effects
+multiply; `--transform log` undoes it, and normal_scores need not know how.
 """
 
 import time
@@ -25,7 +26,9 @@ from genomic_code.spec import Cohort, simulate
 
 Array = NDArray[np.float64]
 
-CASES = ("clean", "student", "confounder", "stratified", "mixture", "linkage", "relatives")
+CASES = (
+    "clean", "student", "confounder", "stratified", "mixture", "linkage", "relatives", "scale"
+)  # fmt: skip
 OTHER = {"generative": "polygenic", "polygenic": "generative"}
 
 
@@ -59,6 +62,8 @@ def misspecified(case: str, truth: str, seed: int, sizes: dict[str, int]) -> Coh
             environments=0, individuals=n, loci=sizes["loci"], traits=traits,
         )  # fmt: skip
         y[:, traits // 2 :] = other.phenotype.values[:, traits // 2 :]
+    elif case == "scale":
+        y = np.exp(y)
     groups = np.repeat(np.arange(-(-n // 10)), 10)[:n] if case == "relatives" else None
     return Cohort(plain.genotype.values, y, environment=plain.environment, groups=groups, name=case)
 
@@ -92,6 +97,9 @@ def main(
     noise: Annotated[
         str, typer.Option(help="Measurement model of all that are fitted.")
     ] = "normal",
+    transform: Annotated[
+        str, typer.Option(help="Scale of the traits: as_measured, log or normal_scores.")
+    ] = "as_measured",
     out: Annotated[Path, typer.Option(help="CSV of finished cohorts.")] = Path("misspecified.csv"),
 ) -> None:
     """Print the table."""
@@ -104,31 +112,31 @@ def main(
     torch.set_num_threads(1)
     models = [FORMALIZATIONS[name](noise=NOISES[noise]()) for name in formalizations.split(",")]
     sizes = {"individuals": individuals, "loci": loci, "traits": traits}
-    records = Finished(out, ["case", "truth", "seed", "noise"])
+    records = Finished(out, ["case", "truth", "seed", "noise", "transform"])
     for seed in range(first_seed, first_seed + replicates):
         for truth in truths.split(","):
             for case in cases.split(","):
-                if (case, truth, seed, noise) in records.done:
+                if (case, truth, seed, noise, transform) in records.done:
                     continue
                 started = time.process_time()
                 cohort = misspecified(case, truth, seed, sizes)
+                if transform != "as_measured":
+                    cohort = cohort.transform(transform)
                 result = compare(models, cohort, seed=seed, progress=False)
                 winner = result.frame.loc[result.winner]
                 row = {
                     "case": case, "truth": truth, "seed": seed, "noise": noise,
-                    "winner": result.winner,
+                    "transform": transform, "winner": result.winner,
                     "decisive": result.decisive, "right": result.winner == truth,
                     "none_fits": "none of these fits" in result.verdict,
                     "cover50": winner["cover50"], "cover90": winner["cover90"],
                     "verdict": result.verdict, "seconds": round(time.process_time() - started),
                 }  # fmt: skip
                 records.add(row)
-                print(
-                    f"{case} {truth} {seed} {noise} ({row['seconds']} s): {result.verdict}",
-                    flush=True,
-                )
+                what = f"{case} {truth} {seed} {noise} {transform} ({row['seconds']} s)"
+                print(f"{what}: {result.verdict}", flush=True)
     columns = ["right", "decisive", "none_fits", "cover50", "cover90"]
-    cells = records.rows.groupby(["noise", "case", "truth"])
+    cells = records.rows.groupby(["noise", "transform", "case", "truth"])
     table = cells[columns].mean()
     table["cohorts"] = cells.size()
     table["winners"] = cells["winner"].agg(", ".join)

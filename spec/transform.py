@@ -59,7 +59,8 @@ def transform(cohort: "Cohort", how: str, traits: Sequence[str] | None = None) -
             )
         scaled = normal_scores(values)
     phenotype[:, columns] = scaled
-    dataset = cohort.dataset.drop_vars("truth", errors="ignore")  # genetic values, in the old units
+    # genetic values and scales of a simulation are in the old units
+    dataset = cohort.dataset.drop_vars(["truth", "truth_scale"], errors="ignore")
     dataset = dataset.assign(phenotype=(("individual", "trait"), phenotype))
     if error is not None:
         dataset = dataset.assign(error=(("individual", "trait"), error))
