@@ -5,8 +5,8 @@
 Each truth is fitted to the data set. Its posterior mean is the new expected phenotype, to which the
 residuals of whole individuals, shuffled among individuals, are added: outliers, and what traits
 share beside the genotype, stay as they are, which no simulated noise has. All rivals are then
-compared on that, under Student-t noise as in `trial.py`. The mean is shrunk, so that signal is
-rather weaker than in the data. One row is written for each truth and seed as soon as it is done.
+compared on that, under the noise and on the scale of `trial.py`. The mean is shrunk, so that signal
+is rather weaker than in the data. One row is written for each truth and seed as soon as it is done.
 """
 
 from pathlib import Path
@@ -16,9 +16,10 @@ import numpy as np
 import torch
 import typer
 from finished import Finished
+from trial import prepared
 
 from genomic_code.inference import compare, fit
-from genomic_code.spec import Cohort, datasets
+from genomic_code.spec import Cohort
 from genomic_code.spec.formalizations import FORMALIZATIONS
 from genomic_code.spec.noise import StudentT
 
@@ -37,7 +38,7 @@ def shuffled(cohort: Cohort, truth: str, seed: int) -> Cohort:
 
 def control(name: str, truth: str, rivals: list[str], seed: int) -> dict[str, object]:
     """The verdict on one shuffled data set."""
-    cohort = shuffled(datasets.load(name), truth, seed)
+    cohort = shuffled(prepared(name), truth, seed)
     models = [FORMALIZATIONS[rival](noise=StudentT()) for rival in rivals]
     result = compare(models, cohort, seed=seed, progress=False)
     return {
