@@ -21,7 +21,7 @@ from genomic_code.inference.predictive import cell_labels
 from genomic_code.inference.scores import GOOD_K, Score
 from genomic_code.inference.table import table
 from genomic_code.inference.units import Units, codes, standard_error
-from genomic_code.inference.verdict import BASELINE, judge
+from genomic_code.inference.verdict import BASELINE, about_scale, judge
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.protocols import Formalization
 
@@ -241,7 +241,8 @@ def summarise(
         cohort=cohort,
         frame=frame,
         verdict=verdict.sentence
-        + (f" Left out, since it could not be fitted: {lost}." * bool(lost)),
+        + (f" Left out, since it could not be fitted: {lost}." * bool(lost))
+        + about_scale(cohort, models),
         winner=verdict.winner,
         close=verdict.close,
         cells=stacked("cells"),

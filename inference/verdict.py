@@ -5,7 +5,8 @@ The simplest formalization within 2 standard errors of the best wins (more where
 where individuals come in groups. One that another of them is clearly ahead of cannot win: close to
 a best that varies much, it may yet be refuted by the next. Nor can one that does not fit, where
 another that is as close does; only `null` may, since it claims nothing. That the data do not tell
-formalizations apart is a verdict too, and so is that even the best of them does not fit.
+formalizations apart is a verdict too, and so is that even the best of them does not fit. Where
+traits look like amounts, it adds that their scale may decide it.
 """
 
 from collections.abc import Mapping
@@ -15,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genomic_code.inference.units import Units, count, reach, standard_error
+from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.protocols import Formalization
+from genomic_code.spec.transform import amounts
 
-__all__ = ["BASELINE", "WITHIN", "Paired", "Verdict", "judge"]
+__all__ = ["BASELINE", "WITHIN", "Paired", "Verdict", "about_scale", "judge"]
 
 BASELINE = "ridge"
 """GBLUP trait by trait: no hypothesis of ours, but what any hypothesis should match."""
@@ -165,3 +168,16 @@ def reservations(winner: str, close: list[str], misfits: Mapping[str, list[str]]
     if fitting:
         return [f"it {' and '.join(wrong)}, unlike {', '.join(fitting)}"]
     return [f"none of these fits: even {winner} {' and '.join(wrong)}"]
+
+
+def about_scale(cohort: Cohort, models: Mapping[str, Formalization]) -> str:
+    """What a verdict must add where traits look like amounts; empty where they do not."""
+    measured = cohort.unit == "trait" and all(m.noise.standardised for m in models.values())
+    wide = amounts(cohort) if measured else []
+    if not wide:
+        return ""
+    return (
+        f" The scale may decide it: {len(wide)} of {cohort.sizes['trait']} traits, {wide[0]} among "
+        "them, are positive and span more than a factor of ten, as amounts do, on which effects "
+        "multiply; compare on a log scale too (transform('log'), --transform log)."
+    )

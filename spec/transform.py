@@ -22,10 +22,13 @@ from genomic_code.spec.validate import one_of
 if TYPE_CHECKING:
     from genomic_code.spec.cohort import Cohort
 
-__all__ = ["TRANSFORMS", "transform"]
+__all__ = ["TRANSFORMS", "amounts", "transform"]
 
 TRANSFORMS = ("log", "normal_scores")
 """Scales that traits can be put on."""
+
+SPAN = 10.0
+"""Ratio of the 95 and 5 % quantiles above which a positive trait looks like an amount."""
 
 Array = NDArray[np.float64]
 
@@ -93,3 +96,11 @@ def normal_scores(values: Array) -> Array:
     share = (frame.rank() - 0.375) / (frame.notna().sum() + 0.25)
     scores: Array = ndtri(share.to_numpy())
     return scores
+
+
+def amounts(cohort: "Cohort") -> list[str]:
+    """Traits that are positive and span more than a factor of ten: their scale may be a log one."""
+    values = cohort.phenotype.values.astype(float)
+    low, high = np.nanquantile(values, [0.05, 0.95], axis=0)
+    wide = (np.nanmin(values, 0) > 0) & (high > SPAN * low)
+    return [name for name, yes in zip(cohort.labels("trait"), wide, strict=True) if yes]

@@ -17,6 +17,7 @@ from genomic_code.inference.scores import stacking_weights
 from genomic_code.inference.verdict import judge
 from genomic_code.spec import Cohort, Factor, Null, Polygenic, Regulatory, simulate
 from genomic_code.spec.protocols import Weights
+from genomic_code.spec.transform import amounts
 
 QUICK = Settings(restarts=3, screening=60, steps=200, elbo_draws=50)
 
@@ -47,6 +48,19 @@ def test_compare_end_to_end(cohort: Cohort) -> None:
     assert ranked["elpd"].to_numpy() == pytest.approx(found.to_numpy(), abs=1)
     again = compare(["polygenic", "factor"], cohort, folds=3, settings=QUICK, progress=False)
     assert again.frame.equals(result.frame), "the order of the formalizations changes nothing"
+
+
+def test_a_verdict_on_amounts_asks_for_the_log_scale(cohort: Cohort) -> None:
+    dataset = cohort.dataset.assign(phenotype=np.exp(cohort.phenotype))
+    raw = Cohort.from_dataset(dataset)
+    options = {"folds": 2, "settings": QUICK, "progress": False}
+    result = compare(["factor"], raw, **options)
+    assert f"The scale may decide it: {len(amounts(raw))} of" in result.verdict
+    logged = compare(["factor"], raw.transform("log"), **options)
+    assert "scale" not in logged.verdict
+    assert logged.frame["elpd"].to_numpy() == pytest.approx(
+        compare(["factor"], cohort, **options).frame["elpd"].to_numpy(), abs=1e-3
+    )
 
 
 def test_processes_change_nothing(cohort: Cohort) -> None:

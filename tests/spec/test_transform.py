@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from genomic_code.spec import Cohort, simulate
-from genomic_code.spec.transform import normal_scores
+from genomic_code.spec.transform import amounts, normal_scores
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 3, (40, 3)).astype(float)
@@ -80,6 +80,14 @@ def test_the_truth_of_a_simulation_is_on_the_old_scale_and_goes() -> None:
     other = cohort.transform("normal_scores")
     assert not {"truth", "truth_scale"} & set(other.dataset)
     assert other.dataset.attrs["formalization"] == "factor"
+
+
+def test_what_looks_like_an_amount() -> None:
+    wide = np.column_stack([np.exp(1.5 * np.log(Y[:, 0])), 20 + np.log(Y[:, 1]), np.log(Y[:, 2])])
+    wide[5, 0] = np.nan
+    cohort = Cohort(X, pd.DataFrame(wide, columns=["peak", "height", "score"]))
+    assert amounts(cohort) == ["peak"]
+    assert amounts(cohort.transform("log", ["peak"])) == []
 
 
 def test_files_keep_the_scale(tmp_path) -> None:
