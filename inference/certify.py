@@ -134,9 +134,9 @@ def one(
 
 def prepare(directory: Path, task: dict[str, Any]) -> Path:
     """The directory, which must be empty or hold results of the same task."""
-    from genomic_code.inference.results import check_writable
+    from genomic_code.inference.results import made
 
-    check_writable(directory)
+    made(directory)
     path = directory / "task.json"
     text = json.dumps(task, indent=2, sort_keys=True) + "\n"
     if path.exists() and path.read_text() != text:

@@ -16,6 +16,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -42,6 +43,7 @@ __all__ = [
     "as_dict",
     "check_writable",
     "load_comparison",
+    "made",
     "record",
     "save_comparison",
     "versions",
@@ -53,24 +55,42 @@ LIBRARIES = ("torch", "pyro-ppl", "arviz-stats", "numpy", "xarray")
 """Packages on which the numbers depend."""
 
 
-def check_writable(directory: Path) -> Path:
-    """Make the directory and see that it can be written to, before hours are spent.
+def check_writable(directory: Path) -> None:
+    """See that the directory can be made and written to, before hours are spent; makes nothing.
 
     Raises:
         ValueError: It cannot be made or written to.
     """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory) as probe:
+    whole = directory.absolute()
+    with refused(directory):
+        nearest = next(path for path in (whole, *whole.parents) if path.exists())
+        with tempfile.TemporaryFile(dir=nearest) as probe:
             probe.write(bytes(2**16))
             probe.flush()
             os.fsync(probe.fileno())
+
+
+def made(directory: Path) -> Path:
+    """The directory, made where it is missing.
+
+    Raises:
+        ValueError: It cannot be made.
+    """
+    with refused(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+@contextmanager
+def refused(directory: Path) -> Iterator[None]:
+    """Errors of the disk as the error of the argument `out`."""
+    try:
+        yield
     except OSError as cause:
         raise ValueError(
             f"out must be a directory that can be written, got {str(directory)!r}: "
             f"{cause.strerror or cause}; choose another"
         ) from None
-    return directory
 
 
 def save_comparison(comparison: Comparison, directory: Path) -> list[Path]:
@@ -79,7 +99,7 @@ def save_comparison(comparison: Comparison, directory: Path) -> list[Path]:
     Raises:
         ValueError: The directory cannot be written.
     """
-    check_writable(directory)
+    made(directory)
     paths = []
 
     def put(name: str, write: Callable[[Path], object]) -> None:

@@ -43,7 +43,7 @@ def evolve(
         from genomic_code.inference.archive import netcdf_path
         from genomic_code.inference.evolve import evolve as evolve_genome
         from genomic_code.inference.niche import Niche
-        from genomic_code.inference.results import check_writable
+        from genomic_code.inference.results import check_writable, made
 
         torch.set_num_threads(1)
         optimum = numbers_in("--target", target)
@@ -53,6 +53,7 @@ def evolve(
             chosen(formalization, settings), Niche(torch.tensor([optimum]), width),
             population_size, generations, seed, loci=loci, progress=not quiet,
         )  # fmt: skip
+        made(path.parent)
         lineage.save(path)
         typer.echo(f"{lineage!r}\n")
         columns = ["expected_log_fitness", "free_fitness", "information"]

@@ -54,7 +54,7 @@ def fit(
         from genomic_code.inference.archive import netcdf_path
         from genomic_code.inference.fit import Settings
         from genomic_code.inference.fit import fit as fit_cohort
-        from genomic_code.inference.results import check_writable
+        from genomic_code.inference.results import check_writable, made
 
         torch.set_num_threads(1)
         model = chosen(formalization, settings, noise)
@@ -64,6 +64,7 @@ def fit(
         data = load(cohort, Columns(traits, environment, individual, groups, missing), transform)
         typer.echo(repr(data))
         fitted = fit_cohort(model, data, seed=seed, settings=options, progress=not quiet)
+        made(target.parent)
         fitted.save(target)
         typer.echo(f"{fitted!r}\nfit in {target}")
 
@@ -85,7 +86,7 @@ def evolvability(
 
         from genomic_code.inference.archive import load_fit, netcdf_path
         from genomic_code.inference.evolvability import evolvability as measure
-        from genomic_code.inference.results import check_writable
+        from genomic_code.inference.results import check_writable, made
         from genomic_code.spec.readers.netcdf import write_tree
 
         torch.set_num_threads(1)
@@ -105,6 +106,7 @@ def evolvability(
             if tree.attrs.get("warning"):
                 typer.echo(f"\nwarning: {tree.attrs['warning']}")
         if out is not None:
+            made(netcdf_path(out).parent)
             write_tree(tree, netcdf_path(out))
             if not as_json:
                 typer.echo(f"draws in {netcdf_path(out)}")

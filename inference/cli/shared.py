@@ -92,8 +92,9 @@ SetOption = Annotated[
 NoiseOption = Annotated[
     str,
     typer.Option(
-        help="Measurement model: normal, student_t (traits with outliers), poisson, "
-        "negative_binomial, bernoulli or ordinal (3 categories)."
+        help="Measurement model: normal, student_t (traits with outliers), common_factor "
+        "(something unrecorded moves all traits of an individual), poisson, negative_binomial, "
+        "bernoulli or ordinal (3 categories)."
     ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]

@@ -171,6 +171,28 @@ def test_unwritable_output_is_found_before_the_work(tmp_path: Path) -> None:
     assert "out must be a directory that can be written" in stderr
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("compare", "{table}", "--transform", "sqrt", "--out", "{out}"),
+        ("certify", "{table}", "--transform", "sqrt", "--out", "{out}"),
+        ("fit", "factor", "{table}", "--transform", "sqrt", "--out", "{out}/fit.nc"),
+        ("evolvability", "{table}.nc", "--out", "{out}/draws.nc"),
+        ("evolve", "factor", "--target", "1,x", "--out", "{out}/lineage.nc"),
+        ("evolve", "factor", "--population-size", "0", "--out", "{out}/lineage.nc"),
+    ],
+)
+def test_refused_command_leaves_no_folder(
+    table: pd.DataFrame, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    table.to_csv(tmp_path / "cohort.csv")
+    out = tmp_path / "new" / "results"
+    names = {"table": str(tmp_path / "cohort.csv"), "out": str(out)}
+    code, _, stderr = run(*(part.format(**names) for part in command))
+    assert code == 2, stderr
+    assert not out.parent.exists()
+
+
 def test_help_explains_every_option() -> None:
     code, stdout, _ = run("compare", "--help")
     assert code == 0
