@@ -42,9 +42,7 @@ def prepared(name: str, transform: str = "", most: int | None = None, seed: int 
     cohort = datasets.load(name)
     if most is not None and len(cohort) > most:
         some = np.random.default_rng(seed).choice(len(cohort), most, replace=False)
-        part = cohort.dataset.isel(individual=np.sort(some))
-        varies = np.ptp(part["genotype"].values, axis=0) > 0
-        cohort = Cohort.from_dataset(part.isel(locus=varies), name)
+        cohort = cohort.select(np.sort(some), drop_constant=True)
     transform = transform or TRANSFORMS.get(name, AS_MEASURED)
     return cohort if transform == AS_MEASURED else cohort.transform(transform)
 

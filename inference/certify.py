@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from genomic_code.inference.certificate import Certificate
@@ -156,8 +157,8 @@ def twin(
     """A cohort like this one in which a formalization is true.
 
     Fewer individuals are a random part of the cohort; more are all of them and others drawn again,
-    each with its genotype, environment, missing cells and group. Loci that no longer vary are left
-    out.
+    each with its genotype, environment, missing cells and group. Loci and covariates that no longer
+    vary are left out.
     """
     generator = np.random.default_rng([seed, individuals])
     n = len(cohort)
@@ -166,9 +167,10 @@ def twin(
         rows = np.sort(generator.choice(n, individuals, replace=False))
     elif individuals > n:
         rows = np.concatenate([rows, generator.choice(n, individuals - n)])
-    genotype = cohort.genotype.values[rows]
-    genotype = genotype[:, np.ptp(genotype, axis=0) > 0]
-    environment = None if cohort.environment is None else cohort.environment.values[rows]
+    genotype = varying(cohort.genotype.values[rows])
+    environment = None if cohort.environment is None else varying(cohort.environment.values[rows])
+    if environment is not None and not environment.size:
+        environment = None
     simulated = simulate(
         truth, individuals=len(rows), loci=genotype.shape[1], traits=cohort.sizes["trait"],
         environment=environment, environments=0, heritability=heritability,
@@ -185,6 +187,11 @@ def twin(
         simulated.genotype.values, phenotype, environment=environment, error=error, groups=groups,
         unit=cohort.unit, name=f"{cohort.name}, as if {simulated.dataset.attrs['formalization']}",
     )  # fmt: skip
+
+
+def varying(values: NDArray[Any]) -> NDArray[Any]:
+    """The columns that are not constant."""
+    return values[:, np.ptp(values, axis=0) > 0]
 
 
 def estimate(cohort: Cohort) -> float:

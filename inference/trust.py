@@ -174,11 +174,11 @@ def part(fit: Fit, individuals: int, loci: int, seed: int) -> Cohort:
     rows = np.flatnonzero(fit.training)
     if len(rows) > individuals:
         rows = np.sort(generator.choice(rows, individuals, replace=False))
-    dataset = fit.cohort.dataset.isel(individual=rows)
-    if not getattr(fit.formalization, "positional", False):
-        varies = np.flatnonzero(np.ptp(dataset["genotype"].values, axis=0) > 0)
-        some = varies[np.unique(np.linspace(0, len(varies) - 1, loci).astype(int))]
-        dataset = dataset.isel(locus=some)
+    positional = getattr(fit.formalization, "positional", False)
+    dataset = fit.cohort.select(rows, drop_constant=not positional).dataset
+    if not positional:
+        some = np.linspace(0, dataset.sizes["locus"] - 1, loci).astype(int)
+        dataset = dataset.isel(locus=np.unique(some))
     return Cohort.from_dataset(dataset, f"part of {fit.cohort.name}")
 
 

@@ -167,8 +167,14 @@ class Cohort:
                 rows[key] = self.dataset.attrs[key]
         return summary(f"Cohort {self.name}", {k: v for k, v in rows.items() if v != ""})
 
-    def select(self, individuals: Sequence[int] | NDArray[Any]) -> "Cohort":
-        """The cohort of these rows (positions or a boolean mask).
+    def select(
+        self, individuals: Sequence[int] | NDArray[Any], drop_constant: bool = False
+    ) -> "Cohort":
+        """The cohort of some individuals.
+
+        Args:
+            individuals: Positions, or a boolean mask.
+            drop_constant: Whether to leave out loci and covariates in which these do not vary.
 
         Raises:
             ValueError: The rows are not those of the cohort, or what is left is no valid cohort,
@@ -183,6 +189,12 @@ class Cohort:
                 f"individuals must be positions below {len(self)} or a mask of that length, "
                 f"got {cause}"
             ) from None
+        for table, dimension in ("genotype", "locus"), ("environment", "covariate"):
+            if drop_constant and table in part:
+                varies = part[table].min("individual") < part[table].max("individual")
+                # no covariates at all are no environment; no loci are refused below
+                none = table == "environment" and not varies.any()
+                part = part.drop_dims(dimension) if none else part.isel({dimension: varies.values})
         return Cohort.from_dataset(part, self.name)
 
     def transform(self, how: str, traits: Sequence[str] | None = None) -> "Cohort":

@@ -49,6 +49,16 @@ def test_twins_are_like_the_cohort(cohort: Cohort) -> None:
     np.testing.assert_array_equal(large.genotype[:50], cohort.genotype)
 
 
+def test_a_covariate_that_no_longer_varies_is_left_out() -> None:
+    plain = simulate("factor", individuals=40, loci=6, traits=2, environments=0, seed=0)
+    rare = np.zeros((40, 1))
+    rare[7] = 1
+    cohort = Cohort(plain.genotype.values, plain.phenotype.values, environment=rare)
+    assert twin(cohort, "factor", 0.5, 0, 40).environment is not None
+    halves = [twin(cohort, "factor", 0.5, seed, 20) for seed in range(6)]
+    assert {half.environment is None for half in halves} == {True, False}
+
+
 def test_resumes(cohort: Cohort, tmp_path: Path) -> None:
     options = {"replicates": 1, "sizes": (1.0,), "folds": 2, "settings": QUICK, "progress": False}
     first = certify(cohort, ["null", "factor"], out=tmp_path, **options)  # type: ignore[arg-type]

@@ -106,6 +106,19 @@ def test_selection_keeps_labels_and_cells_or_says_why_not(cohort: Cohort, data: 
             cohort.select(rows)
 
 
+def test_selection_drops_what_no_longer_varies():
+    cohort = Cohort(
+        [[0, 1], [1, 1], [0, 2]], [[1.0], [2.0], [3.0]], environment=[[0.0], [0.0], [1.0]]
+    )
+    with pytest.raises(ValueError, match="constant"):
+        cohort.select([0, 1])
+    part = cohort.select([0, 1], drop_constant=True)
+    assert part.labels("locus") == cohort.labels("locus")[:1]
+    assert part.environment is None
+    with pytest.raises(ValueError, match="genotype must not be empty"):
+        cohort.select([0, 0], drop_constant=True)
+
+
 def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = tmp_path / "cohort.nc"
     Cohort([[0], [1]], [[1], [2]]).to_netcdf(path)
