@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from genomic_code.inference.calibration import coverage
-from genomic_code.inference.compare import baseline
 from genomic_code.inference.ensemble import fit_ensemble
 from genomic_code.inference.fit import Settings, fit_folds
 from genomic_code.inference.folds import assign_folds
+from genomic_code.inference.gather import baseline
 from genomic_code.inference.gaussian_process import GaussianProcess
 from genomic_code.inference.heldout import held_out
 from genomic_code.inference.hotspots import Hotspots

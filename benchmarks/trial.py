@@ -25,7 +25,6 @@ import typer
 from finished import Finished
 
 from genomic_code.inference import compare
-from genomic_code.inference.verdict import Paired
 from genomic_code.spec import Cohort, datasets
 from genomic_code.spec.formalizations import FORMALIZATIONS
 from genomic_code.spec.noise import NOISES
@@ -54,9 +53,7 @@ def trial(cohort: Cohort, rivals: list[str], seed: int, noise: str) -> dict[str,
     result = compare(models, cohort, seed=seed, progress=False)
     frame = result.frame.drop(index="ridge")
     best, second = frame.index[:2]
-    densities = result.cells.isel(individual=result.folds >= 0).sum("trait")
-    individuals = {name: densities.sel(formalization=name).values for name in (best, second)}
-    margin, error = Paired(individuals, result.units).ahead(best, second)
+    margin, error = result.ahead(best, second)
     return {
         "data": cohort.name,
         "seed": seed,

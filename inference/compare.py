@@ -15,22 +15,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
 from genomic_code.inference.comparison import Comparison, summarise
-from genomic_code.inference.exact import ridge_predictions
 from genomic_code.inference.fit import DivergenceError, Settings, fit_folds, plan
 from genomic_code.inference.flat import FlatModel
-from genomic_code.inference.folds import assign_folds, group_labels
-from genomic_code.inference.heldout import HeldOut, blended, held_out
-from genomic_code.inference.modes import expected_likelihood, mixed
+from genomic_code.inference.folds import group_labels, repeated, training_sets
+from genomic_code.inference.gather import Part, baseline, gather
+from genomic_code.inference.heldout import HeldOut, held_out
+from genomic_code.inference.modes import expected_likelihood
 from genomic_code.inference.nested import Sites, has_relatives, pairs, posterior_sites, translate
-from genomic_code.inference.posterior import Fit
-from genomic_code.inference.scores import Score, quick_look
 from genomic_code.inference.sweep import sweep
 from genomic_code.inference.verdict import BASELINE
 from genomic_code.spec.cohort import Cohort
@@ -55,6 +53,7 @@ def compare(
     *,
     folds: int | str | Sequence[int] | NDArray[Any] = 5,
     groups: str | ArrayLike | None = None,
+    repeats: int = 1,
     seed: int = 0,
     settings: Settings | None = None,
     jobs: int | None = None,
@@ -73,6 +72,9 @@ def compare(
         groups: Who is held out together, and counts as one in standard errors: labels, or the name
             of a variable of the cohort, of a covariate or of a locus, or `genotype` for individuals
             of the same genotype.
+        repeats: How often folds at random are drawn, and all of them fitted, from other starts: the
+            densities are means over repeats, and standard errors hold how far repeats differ.
+            Everything else is of the first.
         seed: Seed of folds, starts and draws.
         settings: How to optimise.
         jobs: Processes; by default as `joblib.parallel_config` says, else 1. The result does not
@@ -89,43 +91,44 @@ def compare(
     skipped = unfit(models, cohort) if formalizations is None else {}
     models = {name: model for name, model in models.items() if name not in skipped}
     labels = group_labels(cohort, groups)
-    assigned = assign_folds(cohort, folds, seed, labels)
+    draws = repeated(cohort, folds, seed, labels, repeats)
     grouped = None if labels is None else np.unique(labels, return_inverse=True)[1].reshape(-1)
-    training = np.stack(
-        [assigned != k for k in range(assigned.max() + 1)] + [np.ones(len(cohort), bool)]
-    )
     chosen = settings or Settings()
     chosen = replace(chosen, modes=chosen.modes or MODES)
+    training = {again: training_sets(assigned) for again, assigned in draws.items()}
+    everyone = np.concatenate([training[seed], np.ones((1, len(cohort)), bool)])
     work = [
-        (name, rows)
+        (name, rows, again)
         for name, model in models.items()
-        for rows in np.array_split(training, -(-len(training) // plan(model, cohort, chosen)[1]))
+        for again, sets in (training | {seed: everyone}).items()
+        for rows in parted(sets, plan(model, cohort, chosen)[1])
     ]
-    shared = {"cohort": cohort, "seed": seed, "labels": grouped}
+    shared = {"cohort": cohort, "labels": grouped}
     calls: list[dict[str, Any]] = [
-        {"model": models[name], "training": rows, "settings": chosen, **shared}
-        for name, rows in work
+        {"model": models[name], "training": rows, "settings": chosen, "seed": again, **shared}
+        for name, rows, again in work
     ]
     folder = None if partial is None else Path(partial)
     options: dict[str, Any] = {"records": [Part, HeldOut], "jobs": jobs, "progress": progress}
     results = sweep(evaluate, calls, folder=folder, **options)
-    first = [name for name, _ in work]
-    again = offers(models, cohort, first, results, chosen)
+    first = [name for name, _, _ in work]
+    further = offers(models, cohort, first, results, chosen)
     calls = [
         {"model": models[name], "training": rows, "settings": single(chosen), "starts": starts,
-         **shared}
-        for name, rows, starts in again
+         "seed": seed, **shared}
+        for name, rows, starts in further
     ]  # fmt: skip
     if calls:
-        further = None if folder is None else folder / "nested"
-        results += sweep(evaluate, calls, folder=further, **options)
-    names = first + [name for name, _, _ in again]
-    scores, fits, failed = gather(cohort, names, results, len(training) - 1, grouped)
+        inner = None if folder is None else folder / "nested"
+        results += sweep(evaluate, calls, folder=inner, **options)
+    names = first + [name for name, _, _ in further]
+    repeated_sets = list(training.values())
+    scores, fits, failed = gather(cohort, names, results, repeated_sets, grouped)
     if "null" in failed:
         raise DivergenceError(failed["null"])
     if models["null"].noise.standardised:
-        scores[BASELINE] = baseline(cohort, training[:-1])
-    result = summarise(cohort, models, scores, fits, assigned, failed | skipped, grouped)
+        scores[BASELINE] = baseline(cohort, *repeated_sets)
+    result = summarise(cohort, models, scores, fits, draws[seed], failed | skipped, grouped)
     return replace(result, seed=seed, settings=chosen)
 
 
@@ -160,19 +163,6 @@ def unfit(models: Mapping[str, Formalization], cohort: Cohort) -> dict[str, str]
         except ValueError as cause:
             reasons[name] = f"skipped: {cause}"
     return reasons
-
-
-class Part(NamedTuple):
-    """What one process reports of some folds of one formalization."""
-
-    held_out: list[HeldOut]
-    everyone: Fit | None
-    """The fit to all individuals, where it is among them."""
-    sites: list[tuple[NDArray[np.bool_], Sites]]
-    """Training rows and posterior means of every fit, where another formalization may start
-    there."""
-    failed: str
-    """Why there is no fit; empty where there is."""
 
 
 def evaluate(
@@ -211,6 +201,11 @@ def evaluate(
     return Part(scored, everyone, sites, "")
 
 
+def parted(training: NDArray[np.bool_], together: int) -> list[NDArray[np.bool_]]:
+    """Training sets `(F, N)` in parts of at most so many."""
+    return np.array_split(training, -(-len(training) // together))
+
+
 def single(settings: Settings) -> Settings:
     """The settings for a fit from one given start."""
     return replace(settings, restarts=1)
@@ -238,52 +233,3 @@ def offers(
             rows = np.stack([rows for rows, _ in known[first : first + together]])
             again.append((target, rows, starts[first : first + together]))
     return again
-
-
-def gather(
-    cohort: Cohort,
-    names: list[str],
-    parts: list[Part],
-    folds: int,
-    labels: NDArray[Any] | None,
-) -> tuple[dict[str, Score], dict[str, Fit], dict[str, str]]:
-    """Scores and fits to all individuals by name, and why others failed.
-
-    Several fits to the same training rows predict together.
-    """
-    scores, fits, failed = {}, {}, {}
-    for name in dict.fromkeys(names):
-        own = [part for other, part in zip(names, parts, strict=True) if other == name]
-        everyone = [part.everyone for part in own if part.everyone is not None]
-        tables = {key: np.full(cohort.phenotype.shape, np.nan) for key in ("cells", "means", "pit")}
-        found: dict[bytes, list[HeldOut]] = {}
-        for part in own:
-            for fold in part.held_out:
-                found.setdefault(fold.rows.tobytes(), []).append(fold)
-        if not everyone or len(found) < folds:
-            failed[name] = next(part.failed for part in own if part.failed)
-            continue
-        together = [blended(members) for members in found.values()]
-        for fold in together:
-            for key, values in zip(tables, (fold.density, fold.mean, fold.pit), strict=True):
-                tables[key][fold.rows] = values
-        fit = fits[name] = mixed(everyone, labels)
-        stuck = sum(not fold.converged for fold in together) + (not fit.converged)
-        warnings = [str(getattr(fit.formalization, "caution", ""))]
-        warnings.append(f"{stuck} fits not converged" if stuck else "")
-        look = quick_look(fit)
-        scores[name] = Score(
-            **tables, elbo=fit.elbo, elbo_error=fit.elbo_error, loo=look.elpd,
-            share_k=look.share_k, warning="; ".join(filter(None, warnings)),
-        )  # fmt: skip
-    return scores, fits, failed
-
-
-def baseline(cohort: Cohort, training: NDArray[np.bool_]) -> Score:
-    """Score of GBLUP trait by trait."""
-    cells = np.full(cohort.phenotype.shape, np.nan)
-    means, none = cells.copy(), cells.copy()
-    for rows in training:
-        log_density, mean = ridge_predictions(cohort, rows)
-        cells[~rows], means[~rows] = log_density[~rows], mean[~rows]
-    return Score(cells, means, none, np.nan, np.nan, np.nan, np.nan, "")

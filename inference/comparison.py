@@ -21,7 +21,7 @@ from genomic_code.inference.predictive import cell_labels
 from genomic_code.inference.scores import GOOD_K, Score
 from genomic_code.inference.table import table
 from genomic_code.inference.units import Units, codes, standard_error
-from genomic_code.inference.verdict import BASELINE, about_scale, judge
+from genomic_code.inference.verdict import BASELINE, Paired, about_scale, judge
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.protocols import Formalization
 
@@ -37,7 +37,8 @@ class Comparison:
     """A row for each formalization and the baseline, best first. Columns, in nats unless said:
 
     elpd: held-out log predictive density, summed over individuals (higher is better);
-    se: its standard error over individuals, or groups of them; not for comparing rows, use dse;
+    se: its standard error over individuals, or groups of them, and over repeats of the folds where
+    there are several; not for comparing rows, use dse;
     diff: elpd minus that of the best row; dse: its paired standard error;
     weight: stacking weight, the share of a mixture that predicts best, not a probability of being
     true; weight_se: its standard deviation under the Bayesian bootstrap over units;
@@ -55,8 +56,8 @@ class Comparison:
     """Name of the simplest formalization within 2 standard errors of the best, and of each other
     that is; of these, of one that fits, if any does."""
     cells: xr.DataArray
-    """Held-out log predictive density `(formalization, individual, trait)`, NaN where missing or
-    never held out."""
+    """Held-out log predictive density `(formalization, individual, trait)`, mean over repeats of
+    the folds; NaN where missing or never held out."""
     predictions: xr.DataArray
     """Held-out predictive mean `(formalization, individual, trait)` in units of the phenotype."""
     folds: NDArray[np.int64]
@@ -76,6 +77,8 @@ class Comparison:
     """Held-out predictive probability `(formalization, individual, trait)` of a lower value."""
     absolute: Mapping[str, AbsoluteFit] = field(default_factory=dict, repr=False)
     """Absolute fit of the formalizations close to the best, by name."""
+    totals: xr.DataArray | None = None
+    """elpd of each repeat of the folds `(formalization, repeat)`."""
 
     def __repr__(self) -> str:
         return f"Comparison on {self.cohort.name!r}: {self.verdict}"
@@ -149,9 +152,24 @@ class Comparison:
         pit = self.pit.sel(formalization=name).values[held]
         return honest_level(pit, self.folds[held], level, self.units)
 
+    def ahead(self, first: str, second: str) -> tuple[float, float]:
+        """How far the first row is ahead of the second in elpd, and the error of that, in nats.
+
+        Raises:
+            ValueError: There is no such row.
+        """
+        densities = {name: self.elpd_data(name).elpd_i.values for name in (first, second)}
+        totals = None
+        if self.totals is not None:
+            totals = {name: self.totals.sel(formalization=name).values for name in densities}
+        return Paired(densities, self.units, totals).ahead(first, second)
+
     @property
     def by_trait(self) -> xr.Dataset:
-        """`elpd`, `se`, `diff` (to the best row of the table), `dse` and coverage by trait."""
+        """`elpd`, `se`, `diff` (to the best row of the table), `dse` and coverage by trait.
+
+        Errors are over individuals alone, not over repeats of the folds.
+        """
         cells = self.cells.isel(individual=self.folds >= 0)
         best = cells.sel(formalization=self.frame.index[0]).drop_vars("formalization")
         sums = xr.Dataset({"elpd": cells, "diff": cells - best})
@@ -218,14 +236,15 @@ def summarise(
     cells = np.stack([scores[name].cells for name in names])
     individuals = np.nansum(cells, -1)[:, held]
     by_name = dict(zip(names, individuals, strict=True))
-    first = judge(models, by_name, units=units)
+    totals = {name: scores[name].totals for name in names}
+    first = judge(models, by_name, units=units, totals=totals)
     absolute = {
         name: absolute_fit(fits[name], scores[name].pit[held], units=units)
         for name in first.close
         if name in fits
     }
     misfits = {name: found.reasons for name, found in absolute.items()}
-    verdict = judge(models, by_name, misfits, units)
+    verdict = judge(models, by_name, misfits, units, totals)
     frame = table(cohort, scores, individuals, folds, groups)
     for name, reason in (failed or {}).items():
         frame.loc[name, "warning"] = reason
@@ -252,4 +271,7 @@ def summarise(
         groups=groups,
         fits=fits,
         absolute=absolute,
+        totals=xr.DataArray(
+            np.stack([*totals.values()]), {"formalization": names}, ("formalization", "repeat")
+        ),
     )

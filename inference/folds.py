@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from genomic_code.spec.cohort import Cohort
 
-__all__ = ["assign_folds", "group_labels"]
+__all__ = ["assign_folds", "group_labels", "repeated", "training_sets"]
 
 HELD_OUT = ("test", "held-out", "held_out", "heldout")
 """Labels of a published split that mean: not to be fitted."""
@@ -60,6 +60,33 @@ def assign_folds(
         fold_of_group[group] = smallest
         filled[smallest] += counts[group]
     return fold_of_group[members]
+
+
+def repeated(
+    cohort: Cohort, folds: Folds, seed: int, groups: str | ArrayLike | None, repeats: int
+) -> dict[int, NDArray[np.int64]]:
+    """Folds `(N,)` as `assign_folds` gives them, by seed, that of the first repeat as given.
+
+    Raises:
+        ValueError: The folds do not fit the cohort, or repeats would all have the same.
+    """
+    if isinstance(repeats, bool) or not isinstance(repeats, int | np.integer) or repeats < 1:
+        raise ValueError(f"repeats must be an integer of at least 1, got {repeats!r}")
+    first = assign_folds(cohort, folds, seed, groups)
+    if repeats > 1 and not isinstance(folds, int | np.integer):
+        raise ValueError(
+            f"repeats must be 1 where folds are not drawn at random, got {repeats}; give folds= a "
+            "number"
+        )
+    others = np.random.default_rng(seed).choice(2**31, repeats - 1, replace=False)
+    return {seed: first} | {
+        int(other): assign_folds(cohort, folds, int(other), groups) for other in others
+    }
+
+
+def training_sets(assigned: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Who is fitted while each fold is held out `(K, N)`."""
+    return np.stack([assigned != k for k in range(assigned.max() + 1)])
 
 
 def named_folds(

@@ -117,6 +117,8 @@ def save_comparison(comparison: Comparison, directory: Path) -> list[Path]:
     cells["predicted"] = comparison.predictions
     if comparison.pit is not None:
         cells["pit"] = comparison.pit
+    if comparison.totals is not None:
+        cells["total"] = comparison.totals
     cells["fold"] = (("individual",), comparison.folds)
     if comparison.groups is not None:
         cells["group"] = (("individual",), comparison.groups)
@@ -166,6 +168,7 @@ def record(comparison: Comparison) -> dict[str, Any]:
         },
         "formalizations": {name: repr(fit.formalization) for name, fit in comparison.fits.items()},
         "folds": int(comparison.folds.max()) + 1,
+        "repeats": 1 if comparison.totals is None else comparison.totals.sizes["repeat"],
         "groups": None if units is None else count(len(units), units),
         "seed": comparison.seed,
         "settings": dataclasses.asdict(comparison.settings),
@@ -286,4 +289,5 @@ def load_comparison(directory: Path, own: Sequence[Formalization] = ()) -> Compa
             close=close,
             pit=cells.get("pit"),
             absolute=absolute,
+            totals=cells.get("total"),
         )

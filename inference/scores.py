@@ -25,9 +25,10 @@ class Score(NamedTuple):
     """How one formalization predicts individuals that it was not fitted to."""
 
     cells: NDArray[np.float64]
-    """Log predictive density `(N, T)` of observed held-out cells in nats, NaN where missing."""
+    """Log predictive density `(N, T)` of observed held-out cells in nats, mean over repeats of the
+    folds; NaN where missing."""
     means: NDArray[np.float64]
-    """Predictive mean `(N, T)` in units of the phenotype."""
+    """Predictive mean `(N, T)` in units of the phenotype, of the first repeat, as `pit`."""
     pit: NDArray[np.float64]
     """Predictive probability `(N, T)` of a lower value than the observed, NaN where missing."""
     elbo: float
@@ -37,6 +38,9 @@ class Score(NamedTuple):
     share_k: float
     """Share of individuals with Pareto k above 0.7 in leave-one-out by importance sampling."""
     warning: str
+    totals: NDArray[np.float64]
+    """Held-out log predictive density of each repeat of the folds `(R,)`, whose mean is the sum of
+    `cells`."""
 
 
 class QuickLook(NamedTuple):

@@ -15,7 +15,7 @@ from genomic_code.inference.scores import (
     stacking_bootstrap,
     stacking_weights,
 )
-from genomic_code.inference.units import Units, codes, count, standard_error
+from genomic_code.inference.units import Units, codes, count, repeat_error, standard_error
 from genomic_code.spec.cohort import Cohort
 
 __all__ = ["r_squared", "table"]
@@ -41,7 +41,9 @@ def table(
     held = folds >= 0
     units = codes(groups, held)
     elpd = individuals.sum(1)
-    differences = individuals - individuals[int(elpd.argmax())]
+    best = int(elpd.argmax())
+    differences = individuals - individuals[best]
+    totals = np.stack([scores[name].totals for name in names])
     phenotype = cohort.phenotype.values.astype(float)[held]
     covered = {
         level: [coverage(scores[name].pit[held], level, units) for name in names]
@@ -50,9 +52,11 @@ def table(
     frame = pd.DataFrame(
         {
             "elpd": elpd,
-            "se": standard_error(individuals, units),
+            "se": np.hypot(standard_error(individuals, units), repeat_error(totals)),
             "diff": differences.sum(1),
-            "dse": standard_error(differences, units),
+            "dse": np.hypot(
+                standard_error(differences, units), repeat_error(totals - totals[best])
+            ),
             "weight": stacking_weights(individuals),
             "weight_se": stacking_bootstrap(individuals, units).std(0, ddof=1),
             "r2": [r_squared(phenotype, scores[name].means[held]) for name in names],

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit
 
-__all__ = ["codes", "count", "reach", "standard_error", "unit_sums"]
+__all__ = ["codes", "count", "reach", "repeat_error", "standard_error", "unit_sums"]
 
 Array = NDArray[np.float64]
 Units = NDArray[np.int64]
@@ -65,9 +65,19 @@ def standard_error(values: Array, units: Units | None = None) -> Array:
     return np.where(number > 1, np.sqrt(spread), np.nan)
 
 
-def reach(number: int, errors: float = 2.0) -> float:
+def repeat_error(totals: Array) -> Any:
+    """Standard error `(...)` of the mean of totals `(..., R)` over repeats; 0 for a single one.
+
+    Folds and starts that are drawn anew move all individuals of a fold together, which errors over
+    individuals do not see.
+    """
+    repeats = totals.shape[-1]
+    return totals.std(-1, ddof=min(repeats - 1, 1)) / np.sqrt(repeats)
+
+
+def reach(number: float, errors: float = 2.0) -> float:
     """Standard errors that are as improbable with so many units as `errors` are with very many.
 
     The tails of Student's t: 2.0 errors from 100 units on, 2.3 for 10, 2.9 for 5.
     """
-    return float(stdtrit(max(number - 1, 1), ndtr(errors)))
+    return float(stdtrit(max(number - 1, 1.0), float(ndtr(errors))))

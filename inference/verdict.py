@@ -2,11 +2,12 @@
 
 The simplest formalization within 2 standard errors of the best wins (more where units are few, see
 `units.reach`), the errors being those of the paired difference over individuals, or over groups
-where individuals come in groups. One that another of them is clearly ahead of cannot win: close to
-a best that varies much, it may yet be refuted by the next. Nor can one that does not fit, where
-another that is as close does; only `null` may, since it claims nothing. That the data do not tell
-formalizations apart is a verdict too, and so is that even the best of them does not fit. Where
-traits look like amounts, it adds that their scale may decide it.
+where individuals come in groups, and over repeats where the folds were drawn more than once. One
+that another of them is clearly ahead of cannot win: close to a best that varies much, it may yet be
+refuted by the next. Nor can one that does not fit, where another that is as close does; only `null`
+may, since it claims nothing. That the data do not tell formalizations apart is a verdict too, and
+so is that even the best of them does not fit. Where traits look like amounts, it adds that their
+scale may decide it.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from genomic_code.inference.units import Units, count, reach, standard_error
+from genomic_code.inference.units import Units, count, reach, repeat_error, standard_error
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.protocols import Formalization
 from genomic_code.spec.transform import amounts
@@ -38,22 +39,38 @@ class Paired(NamedTuple):
     """Log predictive density of each individual `(n,)` by name."""
     units: Units | None = None
     """Group of each individual `(n,)`, from 0; None where each is a unit of its own."""
+    totals: Scores | None = None
+    """Sum over individuals of each repeat of the folds `(R,)` by name; None for a single one."""
 
-    @property
-    def within(self) -> float:
-        """Standard errors within which two do not differ."""
-        individuals = len(next(iter(self.individuals.values())))
-        return reach(count(individuals, self.units), WITHIN)
+    def squares(self, first: str, second: str) -> tuple[float, float]:
+        """Squared errors of the difference of the sums, over units and over repeats."""
+        over_units = standard_error(self.individuals[first] - self.individuals[second], self.units)
+        if self.totals is None:
+            return float(over_units**2), 0.0
+        return float(over_units**2), repeat_error(self.totals[first] - self.totals[second]) ** 2
 
     def ahead(self, first: str, second: str) -> tuple[float, float]:
         """Difference of the sums, and its paired standard error, in nats."""
-        difference = self.individuals[first] - self.individuals[second]
-        return float(difference.sum()), float(standard_error(difference, self.units))
+        gap = float((self.individuals[first] - self.individuals[second]).sum())
+        return gap, sum(self.squares(first, second)) ** 0.5
+
+    def within(self, first: str, second: str) -> float:
+        """Standard errors within which the two do not differ."""
+        number = count(len(self.individuals[first]), self.units)
+        over_units, over_repeats = self.squares(first, second)
+        if self.totals is None or not over_repeats > 0:
+            return reach(number, WITHIN)
+        # Satterthwaite 1946, doi:10.2307/3002019: few repeats tell their own spread badly
+        repeats = len(self.totals[first])
+        freedom = (over_units + over_repeats) ** 2 / (
+            over_units**2 / max(number - 1, 1) + over_repeats**2 / (repeats - 1)
+        )
+        return reach(freedom + 1, WITHIN)
 
     def clearly_ahead(self, first: str, second: str) -> bool:
         """Whether the first predicts better than the errors allow."""
         gap, error = self.ahead(first, second)
-        return gap > self.within * error
+        return gap > self.within(first, second) * error
 
 
 class Verdict(NamedTuple):
@@ -78,6 +95,7 @@ def judge(
     individuals: Scores,
     misfits: Mapping[str, list[str]] | None = None,
     units: Units | None = None,
+    totals: Scores | None = None,
 ) -> Verdict:
     """The verdict of the formalizations that were scored.
 
@@ -87,13 +105,14 @@ def judge(
             same individuals; with the baseline, where there is one.
         misfits: What the data show that a formalization cannot, by name, empty where it fits.
         units: Group of each individual `(n,)`, from 0; None where each is a unit of its own.
+        totals: Sum over individuals of each repeat of the folds `(R,)` by name.
 
     Returns:
         Winner, those close to it, and a sentence.
     """
     scored = [name for name in models if name in individuals]
     ranked = sorted(scored, key=lambda name: (-individuals[name].sum(), models[name].complexity))
-    paired = Paired(individuals, units)
+    paired = Paired(individuals, units, totals)
     close = [name for name in ranked if not paired.clearly_ahead(ranked[0], name)]
     but = ruled_out(paired, close, misfits or {})
     winner = min(
@@ -152,10 +171,11 @@ def describe(
             gap, error = paired.ahead(name, winner)
             why = f", but {but[name]}" if name in but else ""
             others.append(f"{name} ({gap:+.1f} +- {error:.1f} nats{why})")
+    widest = max(paired.within(close[0], name) for name in close[1:])
     return (
         f"{winner}: the simplest {'not ruled out ' * bool(but)}of those indistinguishable at this "
         "sample size; "
-        f"within {round(paired.within, 1):g} standard errors of the best also {', '.join(others)}"
+        f"within {round(widest, 1):g} standard errors of the best also {', '.join(others)}"
     )
 
 

@@ -52,6 +52,13 @@ def compare(
             "time), individual (one at a time) or split (the test part of the published split)."
         ),
     ] = "5",
+    repeats: Annotated[
+        int,
+        typer.Option(
+            help="Draws of the folds, all of them fitted: errors then hold what other folds would "
+            "change."
+        ),
+    ] = 1,
     noise: NoiseOption = "normal",
     restarts: Annotated[
         int, typer.Option(help="Random starts of each fit; the best on its training rows goes on.")
@@ -98,6 +105,7 @@ def compare(
             transform,
             formalizations,
             folds,
+            repeats,
             noise,
             restarts,
             seed,
@@ -115,6 +123,7 @@ def run_compare(
     transform: str | None,
     formalizations: str,
     folds: str,
+    repeats: int,
     noise: str,
     restarts: int,
     seed: int,
@@ -131,7 +140,7 @@ def run_compare(
     from genomic_code.inference.compare import compare as compare_cohort
     from genomic_code.inference.compare import named
     from genomic_code.inference.fit import Settings
-    from genomic_code.inference.folds import assign_folds
+    from genomic_code.inference.folds import group_labels, repeated
     from genomic_code.inference.results import as_dict, check_writable, save_comparison
 
     torch.set_num_threads(1)  # one a process: processes share the cores
@@ -143,7 +152,7 @@ def run_compare(
         check_writable(out)
     data = load(source, columns, transform)
     held_out = folds_in(folds)
-    assign_folds(data, held_out, seed)
+    repeated(data, held_out, seed, group_labels(data), repeats)
     if not as_json:
         typer.echo(repr(data))
         for key in ("loci_with_missing", "constant_loci_dropped", "transform"):
@@ -160,17 +169,18 @@ def run_compare(
     partial = None if out is None else out / PARTIAL
     with cluster(scheduler):
         result = compare_cohort(
-            models, data, folds=held_out, seed=seed, settings=settings, jobs=count,
-            progress=not quiet, partial=partial,
+            models, data, folds=held_out, repeats=repeats, seed=seed, settings=settings,
+            jobs=count, progress=not quiet, partial=partial,
         )  # fmt: skip
     if as_json:
         typer.echo(to_json(as_dict(result)))
     else:
         unit = "individuals" if result.units is None else "groups of individuals"
+        times = f"drawn {repeats} times, " if repeats > 1 else ""
         typer.echo(f"\n{result}\n")
         typer.echo(
-            f"held-out {unit}, folds: {folds}, seed {seed}; elpd and elbo in nats, traits in "
-            "units of their standard deviation"
+            f"held-out {unit}, folds: {folds}, {times}seed {seed}; elpd and elbo in nats, traits "
+            "in units of their standard deviation"
         )
     if out is not None:
         save_comparison(result, out)

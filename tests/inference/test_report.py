@@ -160,7 +160,7 @@ def test_comparisons_survive_saving(comparison: Comparison, directory: Path) -> 
     pd.testing.assert_frame_equal(loaded.frame, comparison.frame)
     for field in dataclasses.fields(Comparison):
         ours, theirs = getattr(comparison, field.name), getattr(loaded, field.name)
-        if field.name in ("cells", "predictions", "pit"):
+        if field.name in ("cells", "predictions", "pit", "totals"):
             np.testing.assert_array_equal(ours.values, theirs.values)
             assert ours.dims == theirs.dims
         elif field.name == "folds":

@@ -17,7 +17,8 @@ import pytest
 import torch
 
 from genomic_code.inference import Settings, compare
-from genomic_code.inference.compare import Comparison, Part, evaluate
+from genomic_code.inference.compare import Comparison, evaluate
+from genomic_code.inference.gather import Part
 from genomic_code.inference.parcel import call_digest, pack, unpack
 from genomic_code.inference.sweep import sweep
 from genomic_code.spec import Cohort, Null, Polygenic
