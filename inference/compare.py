@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from genomic_code.inference.comparison import Comparison, summarise
 from genomic_code.inference.fit import DivergenceError, Settings, fit_folds, plan
 from genomic_code.inference.flat import FlatModel
-from genomic_code.inference.folds import group_labels, repeated, training_sets
+from genomic_code.inference.folds import distinct, group_labels, repeated, training_sets
 from genomic_code.inference.gather import Part, baseline, gather
 from genomic_code.inference.heldout import HeldOut, held_out
 from genomic_code.inference.modes import expected_likelihood
@@ -97,10 +97,11 @@ def compare(
     chosen = replace(chosen, modes=chosen.modes or MODES)
     training = {again: training_sets(assigned) for again, assigned in draws.items()}
     everyone = np.concatenate([training[seed], np.ones((1, len(cohort)), bool)])
+    to_fit = distinct(training | {seed: everyone})
     work = [
         (name, rows, again)
         for name, model in models.items()
-        for again, sets in (training | {seed: everyone}).items()
+        for again, sets in to_fit.items()
         for rows in parted(sets, plan(model, cohort, chosen)[1])
     ]
     shared = {"cohort": cohort, "labels": grouped}

@@ -1,6 +1,6 @@
 """Which individuals are held out together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from genomic_code.spec.cohort import Cohort
 
-__all__ = ["assign_folds", "group_labels", "repeated", "training_sets"]
+__all__ = ["assign_folds", "distinct", "group_labels", "repeated", "training_sets"]
 
 HELD_OUT = ("test", "held-out", "held_out", "heldout")
 """Labels of a published split that mean: not to be fitted."""
@@ -87,6 +87,18 @@ def repeated(
 def training_sets(assigned: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Who is fitted while each fold is held out `(K, N)`."""
     return np.stack([assigned != k for k in range(assigned.max() + 1)])
+
+
+def distinct(training: Mapping[int, NDArray[np.bool_]]) -> dict[int, NDArray[np.bool_]]:
+    """Training sets `(F, N)` by seed, without those of an earlier seed: few groups come to few."""
+    seen: set[bytes] = set()
+    left = {}
+    for seed, sets in training.items():
+        new = np.array([rows.tobytes() not in seen for rows in sets])
+        if new.any():
+            left[seed] = sets[new]
+        seen |= {rows.tobytes() for rows in sets}
+    return left
 
 
 def named_folds(

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from genomic_code.inference import Comparison, Settings, compare
@@ -52,6 +53,17 @@ def test_repeats_are_kept_on_disk(twice: Comparison, tmp_path: Path) -> None:
     again = Comparison.load(tmp_path)
     best, other = twice.frame.index[:2]
     assert again.ahead(best, other) == pytest.approx(twice.ahead(best, other))
+
+
+def test_folds_that_come_again_are_fitted_once(cohort: Cohort) -> None:
+    groups = np.arange(len(cohort)) % 3
+    result = compare(
+        ["factor"], cohort, folds=3, groups=groups, repeats=3, settings=QUICK, progress=False
+    )
+    assert result.totals is not None
+    assert (np.ptp(result.totals.values, 1) == 0).all()
+    once = compare(["factor"], cohort, folds=3, groups=groups, settings=QUICK, progress=False)
+    pd.testing.assert_frame_equal(result.frame, once.frame)
 
 
 @pytest.mark.parametrize("repeats", [2, 3, 5])
