@@ -47,7 +47,8 @@ class Paired(NamedTuple):
         over_units = standard_error(self.individuals[first] - self.individuals[second], self.units)
         if self.totals is None:
             return float(over_units**2), 0.0
-        return float(over_units**2), repeat_error(self.totals[first] - self.totals[second]) ** 2
+        over_repeats = repeat_error(self.totals[first] - self.totals[second])
+        return float(over_units**2), float(over_repeats**2)
 
     def ahead(self, first: str, second: str) -> tuple[float, float]:
         """Difference of the sums, and its paired standard error, in nats."""
