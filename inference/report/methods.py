@@ -80,6 +80,10 @@ def methods(comparison: Comparison, record: dict[str, Any]) -> str:
     missing = float(np.isnan(comparison.cohort.phenotype.values).mean())
     grouped = comparison.units is not None
     whole, unit = (", groups held out whole", "groups") if grouped else ("", "individuals")
+    drawn, spread = "", ""
+    if (repeats := record.get("repeats", 1)) > 1:
+        drawn = f" and averaged over {repeats} draws of them"
+        spread = " and hold the spread of the draws"
     names = ", ".join(record["formalizations"])
     tools = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     scale = f"Traits were put on another scale ({on}). " if (on := cohort.get("transform")) else ""
@@ -99,8 +103,8 @@ def methods(comparison: Comparison, record: dict[str, Any]) -> str:
         "These predict together, weighted by their mean probability over Bayesian bootstraps of "
         "the ELBO (Huggins & Miller 2023). "
         "The criterion is the log predictive density of individuals that were not fitted, summed "
-        f"over {record['folds']} folds{whole} (Vehtari, Gelman & Gabry 2017); standard errors of "
-        f"differences are paired over {unit}. The verdict names the simplest formalization "
+        f"over {record['folds']} folds{whole}{drawn} (Vehtari, Gelman & Gabry 2017); standard "
+        f"errors of differences are paired over {unit}{spread}. The verdict names the simplest formalization "
         "within two standard errors of the best, and of each other that is, which passes the "
         "absolute checks if any of them does. Weights are those of "
         "stacking (Yao et al. 2018); the baseline ridge is GBLUP trait by trait with variance "

@@ -171,6 +171,7 @@ def provenance(record: dict[str, Any]) -> str:
         "truth of the simulation": truth
         and f"{truth.get('formalization')}, heritability {truth.get('heritability')}",
         "folds": record["folds"],
+        "repeats of the folds": record.get("repeats", 1),
         "seed": record["seed"],
         **{f"setting {key}": value for key, value in record["settings"].items()},
         **record["versions"],

@@ -8,6 +8,7 @@ import pytest
 
 from genomic_code.inference import Comparison, Settings, compare
 from genomic_code.inference.folds import repeated
+from genomic_code.inference.report import write_report
 from genomic_code.inference.units import standard_error
 from genomic_code.inference.verdict import Paired
 from genomic_code.spec import Cohort
@@ -50,6 +51,8 @@ def test_errors_hold_how_far_repeats_differ(twice: Comparison) -> None:
 
 def test_repeats_are_kept_on_disk(twice: Comparison, tmp_path: Path) -> None:
     twice.save(tmp_path)
+    page = write_report(tmp_path).read_text(encoding="utf-8")
+    assert "averaged over 2 draws of them" in page
     again = Comparison.load(tmp_path)
     best, other = twice.frame.index[:2]
     assert again.ahead(best, other) == pytest.approx(twice.ahead(best, other))
