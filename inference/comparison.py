@@ -193,17 +193,15 @@ class Comparison:
             raise ValueError(f"name must be one of {', '.join(known)}, got {name!r}")
         cells = self.cells.sel(formalization=name).isel(individual=self.folds >= 0)
         individuals = cells.sum("trait").drop_vars("formalization")
-        elpd = float(individuals.sum())
-        look = self.frame.loc[name]
         return ELPDData(
             kind="loo_kfold",
-            elpd=elpd,
-            se=float(standard_error(individuals.values, self.units)),
+            elpd=float(self.frame["elpd"][name]),
+            se=float(self.frame["se"][name]),
             p=np.nan,
             n_samples=0,
             n_data_points=int(individuals.size),
             scale="log",
-            warning=bool(look["warning"]),
+            warning=bool(self.frame["warning"][name]),
             good_k=GOOD_K,
             elpd_i=individuals,
             n_folds=int(self.folds.max()) + 1,

@@ -49,18 +49,17 @@ def gather(
         labels: Group of every individual `(N,)`.
     """
     scores, fits, failed = {}, {}, {}
+    repeats = [[(~rows).tobytes() for rows in repeat] for repeat in training]
     for name in dict.fromkeys(names):
         own = [part for other, part in zip(names, parts, strict=True) if other == name]
-        wrong = [part.failed for part in own if part.failed]
         everyone = [part.everyone for part in own if part.everyone is not None]
         found: dict[bytes, list[HeldOut]] = {}
         for part in own:
             for fold in part.held_out:
                 found.setdefault(fold.rows.tobytes(), []).append(fold)
         together = {rows: blended(members) for rows, members in found.items()}
-        repeats = [[(~rows).tobytes() for rows in repeat] for repeat in training]
         if not everyone or any(rows not in together for folds in repeats for rows in folds):
-            failed[name] = wrong[0]
+            failed[name] = next(part.failed for part in own if part.failed)
             continue
         fit = fits[name] = mixed(everyone, labels)
         stuck = sum(not fold.converged for fold in together.values()) + (not fit.converged)

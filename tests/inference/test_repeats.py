@@ -47,6 +47,7 @@ def test_errors_hold_how_far_repeats_differ(twice: Comparison) -> None:
     expected = np.hypot(standard_error(gap), apart.std(ddof=1) / np.sqrt(2))
     assert twice.frame.loc[other, "dse"] == pytest.approx(float(expected))
     assert twice.ahead(best, other) == pytest.approx((gap.sum(), float(expected)))
+    assert twice.elpd_data(other).se == twice.frame.loc[other, "se"]
 
 
 def test_repeats_are_kept_on_disk(twice: Comparison, tmp_path: Path) -> None:
