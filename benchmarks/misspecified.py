@@ -10,7 +10,10 @@ shared by all traits and unrelated to the genotype, makes up half of the noise. 
 variable that follows the first axis of the genotype. mixture: half of the traits follow the
 formalization, half another. linkage: neighbouring loci correlate by 0.9 along the genome.
 relatives: families of 10 full sibs. scale: traits are exp(Y), as of amounts, where effects
-multiply; `--transform log` undoes it, and normal_scores need not know how.
+multiply; `--transform log` undoes it, and normal_scores need not know how. detection: such amounts,
+of which half of the traits are not detected in 10 to 60 % of the individuals and recorded as the
+limit of detection; `--transform quantified,log` and `--transform detected --noise bernoulli` are
+the two parts.
 """
 
 import time
@@ -27,7 +30,8 @@ from genomic_code.spec import Cohort, simulate
 Array = NDArray[np.float64]
 
 CASES = (
-    "clean", "student", "confounder", "stratified", "mixture", "linkage", "relatives", "scale"
+    "clean", "student", "confounder", "stratified", "mixture", "linkage", "relatives", "scale",
+    "detection",
 )  # fmt: skip
 OTHER = {"generative": "polygenic", "polygenic": "generative"}
 
@@ -62,8 +66,12 @@ def misspecified(case: str, truth: str, seed: int, sizes: dict[str, int]) -> Coh
             environments=0, individuals=n, loci=sizes["loci"], traits=traits,
         )  # fmt: skip
         y[:, traits // 2 :] = other.phenotype.values[:, traits // 2 :]
-    elif case == "scale":
+    elif case in ("scale", "detection"):
         y = np.exp(y)
+        if case == "detection":
+            some = y[:, ::2]
+            share = generator.uniform(0.1, 0.6, some.shape[1])
+            y[:, ::2] = np.maximum(some, np.diagonal(np.quantile(some, share, 0)))
     groups = np.repeat(np.arange(-(-n // 10)), 10)[:n] if case == "relatives" else None
     return Cohort(plain.genotype.values, y, environment=plain.environment, groups=groups, name=case)
 
@@ -98,7 +106,7 @@ def main(
         str, typer.Option(help="Measurement model of all that are fitted.")
     ] = "normal",
     transform: Annotated[
-        str, typer.Option(help="Scale of the traits: as_measured, log or normal_scores.")
+        str, typer.Option(help="Scale of the traits: as_measured, or as in the shell.")
     ] = "as_measured",
     out: Annotated[Path, typer.Option(help="CSV of finished cohorts.")] = Path("misspecified.csv"),
 ) -> None:

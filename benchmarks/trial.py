@@ -82,7 +82,7 @@ def main(
     seeds: Annotated[str, typer.Option(help="Seeds of folds and starts, with commas.")] = "0,1,2",
     most: Annotated[int, typer.Option(help="Individuals that are taken at most.")] = 3000,
     transform: Annotated[
-        str, typer.Option(help="as_measured, log or normal_scores; by default the protocol's.")
+        str, typer.Option(help="as_measured, or as in the shell; by default the protocol's.")
     ] = "",
     noise: Annotated[str, typer.Option(help="Measurement model of all rivals.")] = "student_t",
     out: Annotated[Path, typer.Option(help="CSV of what is done.")] = Path("trial.csv"),

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from genomic_code.inference.units import Units, count, reach, repeat_error, standard_error
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.protocols import Formalization
-from genomic_code.spec.transform import amounts
+from genomic_code.spec.transform import amounts, spiked
 
 __all__ = ["BASELINE", "WITHIN", "Paired", "Verdict", "about_scale", "judge"]
 
@@ -193,12 +193,20 @@ def reservations(winner: str, close: list[str], misfits: Mapping[str, list[str]]
 
 def about_scale(cohort: Cohort, models: Mapping[str, Formalization]) -> str:
     """What a verdict must add where traits look like amounts; empty where they do not."""
-    measured = cohort.unit == "trait" and all(m.noise.standardised for m in models.values())
-    wide = amounts(cohort) if measured else []
-    if not wide:
+    if cohort.unit != "trait" or not all(m.noise.standardised for m in models.values()):
         return ""
-    return (
-        f" The scale may decide it: {len(wide)} of {cohort.sizes['trait']} traits, {wide[0]} among "
-        "them, are positive and span more than a factor of ten, as amounts do, on which effects "
-        "multiply; compare on a log scale too (transform('log'), --transform log)."
-    )
+    total, words = cohort.sizes["trait"], ""
+    if wide := amounts(cohort):
+        words += (
+            f" The scale may decide it: {len(wide)} of {total} traits, {wide[0]} among them, are "
+            "positive and span more than a factor of ten, as amounts do, on which effects "
+            "multiply; compare on a log scale too (transform('log'), --transform log)."
+        )
+    if piled := spiked(cohort):
+        words += (
+            f" {len(piled)} of {total} traits, {piled[0]} among them, pile up at their smallest "
+            "value, as amounts below a limit of detection do, which no noise model here knows of; "
+            "ask apart what is detected (transform('detected'), Bernoulli noise) and how much "
+            "(transform('quantified'))."
+        )
+    return words

@@ -205,12 +205,17 @@ class Cohort:
 
         Args:
             how: `log`, natural logarithm, and known errors relative to the value, which is right
-                where they are small; `normal_scores`, normal quantiles of the ranks.
-            traits: Which; by default all. Missing cells stay missing.
+                where they are small; `normal_scores`, normal quantiles of the ranks; `detected`, 1
+                above the smallest value of a trait and 0 at it, other traits being left out (for
+                `Bernoulli`); `quantified`, the amount, missing at the smallest value. Several one
+                after another with commas: `quantified,log`.
+            traits: Which; by default all, and for `detected` and `quantified` those that pile up at
+                their smallest value. Missing cells stay missing.
 
         Raises:
             ValueError: `how` or a trait is unknown; `log` of a value that is not positive;
-                `normal_scores` of a trait with known errors; the cohort has a common unit.
+                `normal_scores` of a trait with known errors; `detected` or `quantified` where no
+                trait piles up and none is named; the cohort has a common unit.
         """
         from genomic_code.spec.transform import transform
 

@@ -134,8 +134,10 @@ TransformOption = Annotated[
     str | None,
     typer.Option(
         "--transform",
-        help="Scale of all traits: log (amounts, intensities, rates; positive) or normal_scores "
-        "(ranks as normal quantiles); by default as they are.",
+        help="Scale of the traits: log (amounts, intensities, rates; positive), normal_scores "
+        "(ranks as normal quantiles), detected (0 or 1, with --noise bernoulli) or quantified "
+        "(missing below the limit of detection), with commas where several; by default as they "
+        "are.",
         show_default=False,
     ),
 ]

@@ -16,6 +16,7 @@ from genomic_code.inference.folds import assign_folds
 from genomic_code.inference.scores import stacking_weights
 from genomic_code.inference.verdict import judge
 from genomic_code.spec import Cohort, Factor, Null, Polygenic, Regulatory, simulate
+from genomic_code.spec.noise import Bernoulli
 from genomic_code.spec.protocols import Weights
 from genomic_code.spec.transform import amounts
 
@@ -61,6 +62,19 @@ def test_a_verdict_on_amounts_asks_for_the_log_scale(cohort: Cohort) -> None:
     assert logged.frame["elpd"].to_numpy() == pytest.approx(
         compare(["factor"], cohort, **options).frame["elpd"].to_numpy(), abs=1e-3
     )
+
+
+def test_a_verdict_on_what_was_not_detected_says_so(cohort: Cohort) -> None:
+    values = cohort.phenotype.values.copy()
+    limit = np.nanquantile(values[:, 0], 0.3)
+    values[:, 0] = np.maximum(values[:, 0], limit)
+    raw = Cohort.from_dataset(cohort.dataset.assign(phenotype=(("individual", "trait"), values)))
+    options = {"folds": 2, "settings": QUICK, "progress": False}
+    words = f"1 of {cohort.sizes['trait']} traits, {cohort.labels('trait')[0]} among them, pile up"
+    assert words in compare(["factor"], raw, **options).verdict
+    assert "pile up" not in compare(["factor"], raw.transform("quantified"), **options).verdict
+    there = Factor(noise=Bernoulli())
+    assert "pile up" not in compare([there], raw.transform("detected"), **options).verdict
 
 
 def test_processes_change_nothing(cohort: Cohort) -> None:

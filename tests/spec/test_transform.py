@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from genomic_code.spec import Cohort, simulate
-from genomic_code.spec.transform import amounts, normal_scores
+from genomic_code.spec.transform import amounts, normal_scores, spiked
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 3, (40, 3)).astype(float)
@@ -90,6 +90,46 @@ def test_what_looks_like_an_amount() -> None:
     assert amounts(cohort.transform("log", ["peak"])) == []
 
 
+def below_detection() -> Cohort:
+    """Two amounts in parts below the limit of detection, one always above it, and a class."""
+    y = pd.DataFrame(np.column_stack([Y, Y[:, 0] > 1]), columns=["peak", "trace", "whole", "class"])
+    y.loc[:9, "peak"], y.loc[20:, "trace"] = 0.01, 0.0
+    y.loc[[10, 30], "peak"] = np.nan
+    return Cohort(X, y, error=np.full(y.shape, 0.02), name="extract")
+
+
+def test_a_spike_at_the_smallest_value_has_two_parts() -> None:
+    cohort = below_detection()
+    y = cohort.phenotype.values
+    assert spiked(cohort) == ["peak", "trace"]
+    there = cohort.transform("detected")
+    assert there.labels("trait") == ["peak", "trace"]
+    assert there.error is None
+    assert (np.isnan(there.phenotype.values) == np.isnan(y[:, :2])).all()
+    assert there.phenotype.sum("individual").values.tolist() == [28, 20]
+    much = cohort.transform("quantified")
+    kept = there.phenotype.values == 1
+    np.testing.assert_array_equal(much.phenotype.values[:, :2], np.where(kept, y[:, :2], np.nan))
+    np.testing.assert_array_equal(much.phenotype.values[:, 2:], y[:, 2:])
+    assert spiked(much) == []
+    one = much.transform("log", ["trace"])
+    assert one.dataset.attrs["transform"] == "quantified; log of trace"
+    np.testing.assert_allclose(one.phenotype.values[:20, 1], np.log(Y[:20, 1]), SINGLE, SINGLE)
+    both = cohort.transform("quantified,log", ["trace"]).phenotype.values
+    np.testing.assert_array_equal(both[:, 1], one.phenotype.values[:, 1])
+    named = cohort.transform("detected", ["whole"])
+    assert float(named.phenotype.sum()) == 39
+
+
+@pytest.mark.parametrize(("below", "found"), [(4, []), (5, ["trait_0"])])
+def test_a_few_equal_values_are_no_spike(below: int, found: list[str]) -> None:
+    y = Y.copy()
+    y[:below, 0] = 0.01
+    assert spiked(Cohort(X, y)) == found
+    # whole numbers of which each comes often are classes
+    assert spiked(Cohort(X, np.arange(120).reshape(40, 3) % 9)) == []
+
+
 def test_files_keep_the_scale(tmp_path) -> None:
     Cohort(X, NAMED).transform("log", ["oil"]).to_netcdf(tmp_path / "c.nc")
     assert Cohort.read(tmp_path / "c.nc").dataset.attrs["transform"] == "log of oil"
@@ -97,7 +137,7 @@ def test_files_keep_the_scale(tmp_path) -> None:
 
 def test_mistakes() -> None:
     cohort = Cohort(X, NAMED)
-    with pytest.raises(ValueError, match="transform must be one of log, normal_scores, got 'lgo'"):
+    with pytest.raises(ValueError, match=r"must be one of log, .* got 'lgo'; did you mean 'log'"):
         cohort.transform("lgo")
     with pytest.raises(ValueError, match="did you mean 'yield'"):
         cohort.transform("log", ["yeild"])
@@ -107,5 +147,7 @@ def test_mistakes() -> None:
         Cohort(X, NAMED.assign(oil=np.where(np.arange(40) == 2, -0.5, Y[:, 2]))).transform("log")
     with pytest.raises(ValueError, match="without known measurement error"):
         Cohort(X, Y, error=np.full((40, 3), 0.1)).transform("normal_scores")
+    with pytest.raises(ValueError, match=r"pile up at their smallest value.* got none"):
+        cohort.transform("quantified")
     with pytest.raises(ValueError, match="unit='trait', got 'common'"):
         Cohort(X, Y, unit="common").transform("log")
