@@ -21,6 +21,7 @@ from genomic_code.inference.certificate import Certificate
 from genomic_code.inference.compare import CANDIDATES, compare, named, unfit
 from genomic_code.inference.exact import trait_gblups
 from genomic_code.inference.fit import Settings
+from genomic_code.inference.sweep import workers_may_retire
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.files import atomic
 from genomic_code.spec.protocols import Formalization
@@ -92,7 +93,8 @@ def certify(
         for truth, count, own in work
     )
     bar = tqdm(done, total=len(work), desc="certify", disable=not progress)
-    records = pd.DataFrame(list(bar))
+    with workers_may_retire():
+        records = pd.DataFrame(list(bar))
     return Certificate(cohort.name, cohort.sizes, share, records, list(models))
 
 

@@ -8,8 +8,10 @@ it finds of the same calls: same formalization, cohort, training sets, settings 
 
 import json
 import threading
+import warnings
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from tqdm.auto import tqdm
 from genomic_code.inference.parcel import SCHEMA, Parcel, call_digest, pack, unpack
 from genomic_code.spec.files import atomic
 
-__all__ = ["sweep"]
+__all__ = ["sweep", "workers_may_retire"]
 
 ALONE = threading.Lock()
 """Pyro's handlers and the recorder of graphs are global to a process: one call at a time in it."""
@@ -67,12 +69,21 @@ def sweep(
             announce(folder, paths, len(done))
     todo = [i for i in range(len(calls)) if i not in done]
     waiting = (delayed(run)(i, work, calls[i], progress) for i in todo)
-    for i, parcel in Parallel(n_jobs=jobs, return_as="generator_unordered")(waiting):
-        if folder is not None:
-            with atomic(paths[i]) as temporary, temporary.open("wb") as handle:
-                np.savez(handle, **parcel)
-        done[i] = parcel
+    with workers_may_retire():
+        for i, parcel in Parallel(n_jobs=jobs, return_as="generator_unordered")(waiting):
+            if folder is not None:
+                with atomic(paths[i]) as temporary, temporary.open("wb") as handle:
+                    np.savez(handle, **parcel)
+            done[i] = parcel
     return [unpack(done[i], call["model"], call["cohort"], records) for i, call in enumerate(calls)]
+
+
+@contextmanager
+def workers_may_retire() -> Iterator[None]:
+    """No warning where joblib replaces a process whose memory has grown; no call is lost by it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+        yield
 
 
 def run(
