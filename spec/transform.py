@@ -135,7 +135,12 @@ def normal_scores(values: Array) -> Array:
 
 
 def amounts(cohort: "Cohort") -> list[str]:
-    """Traits that are positive and span more than a factor of ten: their scale may be a log one."""
+    """Traits that are positive and span more than a factor of ten: their scale may be a log one.
+
+    None where all are logarithms already.
+    """
+    if "log" in str(cohort.dataset.attrs.get("transform")).split("; "):
+        return []
     values = cohort.phenotype.values.astype(float)
     low, high = np.nanquantile(values, [0.05, 0.95], axis=0)
     wide = (np.nanmin(values, 0) > 0) & (high > SPAN * low)

@@ -88,6 +88,8 @@ def test_what_looks_like_an_amount() -> None:
     cohort = Cohort(X, pd.DataFrame(wide, columns=["peak", "height", "score"]))
     assert amounts(cohort) == ["peak"]
     assert amounts(cohort.transform("log", ["peak"])) == []
+    # logarithms of large numbers can be positive and span a factor of ten themselves
+    assert amounts(Cohort(X, np.exp(wide)).transform("log")) == []
 
 
 def below_detection() -> Cohort:
