@@ -46,19 +46,22 @@ def prepared(name: str, transform: str = "", most: int | None = None, seed: int 
     return cohort if transform == AS_MEASURED else cohort.transform(transform)
 
 
-def trial(cohort: Cohort, rivals: list[str], seed: int, noise: str) -> dict[str, object]:
+def trial(
+    cohort: Cohort, rivals: list[str], seed: int, noise: str, repeats: int
+) -> dict[str, object]:
     """The verdict on one data set under one seed."""
     models = [FORMALIZATIONS[rival](noise=NOISES[noise]()) for rival in rivals]
     started = time.process_time()
-    result = compare(models, cohort, seed=seed, progress=False)
-    frame = result.frame.drop(index="ridge")
+    result = compare(models, cohort, repeats=repeats, seed=seed, progress=False)
+    frame = result.frame.drop(index="ridge", errors="ignore")  # which is of continuous traits
     best, second = frame.index[:2]
     margin, error = result.ahead(best, second)
     return {
         "data": cohort.name,
         "seed": seed,
-        "transform": cohort.dataset.attrs.get("transform", AS_MEASURED),
+        "transform": cohort.dataset.attrs.get("transform", AS_MEASURED).replace("; ", ","),
         "noise": noise,
+        "repeats": repeats,
         "individuals": len(cohort),
         "whole": "individuals" if result.units is None else "groups",
         "winner": result.winner,
@@ -70,7 +73,7 @@ def trial(cohort: Cohort, rivals: list[str], seed: int, noise: str) -> dict[str,
         "fits": not result.absolute[result.winner].reasons,
         "cover90": frame["cover90"][result.winner],
         "r2": frame["r2"][result.winner],
-        "ridge_r2": result.frame["r2"]["ridge"],
+        "ridge_r2": result.frame["r2"].get("ridge", np.nan),
         "seconds": round(time.process_time() - started),
         "verdict": result.verdict,
     }
@@ -85,18 +88,19 @@ def main(
         str, typer.Option(help="as_measured, or as in the shell; by default the protocol's.")
     ] = "",
     noise: Annotated[str, typer.Option(help="Measurement model of all rivals.")] = "student_t",
+    repeats: Annotated[int, typer.Option(help="Draws of the folds under each seed.")] = 1,
     out: Annotated[Path, typer.Option(help="CSV of what is done.")] = Path("trial.csv"),
 ) -> None:
     """Print a line for each data set and seed, and the verdicts in words."""
     torch.set_num_threads(1)
-    records = Finished(out, ["data", "seed", "transform", "noise"])
+    records = Finished(out, ["data", "seed", "transform", "noise", "repeats"])
     for name in names.split(","):
         for seed in map(int, seeds.split(",")):
             scale = transform or TRANSFORMS.get(name, AS_MEASURED)
-            if (name, seed, scale, noise) in records.done:
+            if (name, seed, scale, noise, repeats) in records.done:
                 continue
             cohort = prepared(name, scale, most, seed)
-            row = trial(cohort, rivals.split(","), seed, noise)
+            row = trial(cohort, rivals.split(","), seed, noise, repeats)
             print(f"{name}, seed {seed}: {row['verdict']}", flush=True)
             records.add(row)
     print(records.rows.drop(columns="verdict").to_string(index=False, float_format="%.3f"))
