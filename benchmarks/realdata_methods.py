@@ -224,7 +224,18 @@ def gap_genes(seed: int) -> Iterator[Row]:
         means = [cohort.phenotype.values[rows].mean(0) for rows in training]
         yield row("mean of the others", np.stack(means), np.nan, np.nan, started)
         started = time.process_time()
+        means = [nearest(cohort, rows) for rows in training]
+        yield row("nearest genotypes", np.stack(means), np.nan, np.nan, started)
+        started = time.process_time()
         yield row("ridge", baseline(cohort, training).means[mutant], np.nan, np.nan, started)
+
+
+def nearest(cohort: Cohort, training: NDArray[np.bool_]) -> Array:
+    """Mean phenotype `(T,)` of the training rows that differ from the other one in fewest loci."""
+    genotype = cohort.genotype.values
+    apart = np.abs(genotype - genotype[~training]).sum(1)
+    alike: Array = cohort.phenotype.values[training & (apart == apart[training].min())].mean(0)
+    return alike
 
 
 def best(candidates: tuple[Candidate, ...], scores: list[float]) -> Candidate:

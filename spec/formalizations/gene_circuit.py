@@ -11,11 +11,14 @@ N, T, h of bicoid, nanos, torso and hunchback; s is the logistic sigmoid:
 
 Zygotic genes, in units of their saturated level, for t from 0 to 1:
 
-    dg/dt = lambda (s(W g + U m + theta) - g) + v g''        no flux at the ends
-    g(0) = k mHb for the first gene, 0 for the others        k ~ LogNormal(log .5, .5)
+    dg/dt = lambda (s(W (g + e k mHb) + U m + theta) - g) + v g''     no flux at the ends
+    g(0) = 0,  e = 1 for the first gene, hunchback, else 0   k ~ LogNormal(log .5, .5)
     eta_n,(i,x) = G_i g_i(x, t = 1) + (E_n D)_(i,x)          G_i ~ LogNormal(log 3.5, .5)
     W_ij, U_im ~ Normal(0, 4),  theta_i ~ Normal(0, 3),  lambda_i ~ LogNormal(log 5, .4)
     v_i dt / dx^2 = .45 s(kappa_i),  kappa_i ~ Normal(0, 1)
+
+Genes read m = (Bcd, Cad, Tsl) directly, and maternal hunchback through W alone: it is the protein
+that the first gene makes too (Hulskamp, Pfeifle & Tautz 1990, doi:10.1038/346577a0).
 
 The time step is split: exact relaxation of production and decay, then diffusion; both keep g within
 the range of its targets, whatever the weights. Traits are genes x nuclei, one gene after another;
@@ -25,7 +28,7 @@ cohort must have a common unit, for zero and the ratios of traits mean something
 In the code U is `maternal_input`, and `diffusion` holds v dt / dx^2 in place of kappa.
 
 Sites: D environment_effect; l bicoid_length; c caudal_half; p nanos_boundary; w nanos_width;
-r torso_length; a torso_posterior; k hunchback_start; W regulation; U maternal_input;
+r torso_length; a torso_posterior; k maternal_hunchback; W regulation; U maternal_input;
 theta threshold; lambda rate; G level; kappa diffusion
 Source: Mjolsness, Sharp & Reinitz 1991, doi:10.1016/S0022-5193(05)80391-1, with the production rate
 R = lambda G replaced by the level G; parts of the maternal system: Petkova et al. 2019,
@@ -62,6 +65,8 @@ __all__ = ["GeneCircuit"]
 
 SATURATION = 1.25
 """Level at which a gene saturates, in units of its greatest wild-type level: starts only."""
+MATERNAL = 0.5
+"""Median of maternal hunchback, in units of the zygotic gene's saturated level."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +97,12 @@ class GeneCircuit(Line):
     def weights(self, shape: Shape) -> dict[str, Tensor]:
         """Circuit of A = genes + hidden genes, and the shapes of the maternal gradients.
 
-        `regulation` (A, A), target by source; `maternal_input` (A, 4); `threshold`, `rate`,
+        `regulation` (A, A), target by source; `maternal_input` (A, 3); `threshold`, `rate`,
         `diffusion` (A); `level` (genes); seven numbers for the gradients; `mean` (T), fixed at 0.
         """
         gene = {"gene": self.genes + self.hidden}
         pair = {**gene, "gene_other": self.genes + self.hidden}
-        maternal = {**gene, "maternal": len(INPUTS)}
+        maternal = {**gene, "maternal": len(INPUTS) - 1}
         return {
             **self.levels(shape, 3.5, 0.5),
             "regulation": choose(self.prior, "regulation", Dense(4.0))("regulation", pair),
@@ -107,7 +112,9 @@ class GeneCircuit(Line):
             "threshold": choose(self.prior, "threshold", Dense(3.0))("threshold", gene),
             "rate": sample("rate", dist.LogNormal(math.log(5.0), 0.4), gene),
             "diffusion": 0.45 * torch.sigmoid(Dense()("diffusion", gene)),
-            "hunchback_start": sample("hunchback_start", dist.LogNormal(math.log(0.5), 0.5), {}),
+            "maternal_hunchback": sample(
+                "maternal_hunchback", dist.LogNormal(math.log(MATERNAL), 0.5), {}
+            ),
             **gradients(),
             **environment_effects(shape),
         }
@@ -115,13 +122,13 @@ class GeneCircuit(Line):
     def express(self, weights: Weights, maternal: Tensor) -> Tensor:
         """Levels `(..., N, P, A)` at t = 1, relative to saturation, of inputs `(..., N, P, 4)`."""
         regulation = weights["regulation"].mT[..., None, :, :]
-        drive = maternal @ weights["maternal_input"].mT[..., None, :, :]
+        drive = maternal[..., :-1] @ weights["maternal_input"].mT[..., None, :, :]
+        hunchback = weights["maternal_hunchback"][..., None, None, None] * maternal[..., -1:]
+        drive = drive + hunchback * regulation[..., :1, :]
         drive = drive + weights["threshold"][..., None, None, :]
         share = -torch.expm1(-weights["rate"] / self.steps)[..., None, None, :]
         mixing = weights["diffusion"][..., None, None, :]
-        first = weights["hunchback_start"][..., None, None, None] * maternal[..., 1:2]
-        rest = torch.zeros_like(drive[..., 1:])
-        state = torch.cat([first.expand(*rest.shape[:-1], 1), rest], -1)
+        state = torch.zeros_like(drive)
         for _ in range(self.steps):
             target = torch.sigmoid(state @ regulation + drive)
             state = state + share * (target - state)
@@ -139,9 +146,9 @@ class GeneCircuit(Line):
     def starts(self, data: Data, generator: torch.Generator) -> dict[str, Tensor]:
         """Values of sites at which one restart begins: each gene regressed on what it reads.
 
-        Near the steady state logit(g_a) = W g + E m + theta, a ridge regression on the training
-        cells with the other genes' levels for g and W_aa = 1; every weight is then shaken by
-        Normal(0, 0.5). Sites that are left out begin as those of other formalizations do.
+        Near the steady state logit(g_a) = W (g + e k mHb) + U m + theta, a ridge regression on the
+        training cells with the other genes' levels for g and W_aa = 1; every weight is then shaken
+        by Normal(0, 0.5). Sites that are left out begin as those of other formalizations do.
         """
         assert data.phenotype is not None
         nuclei = self.nuclei(data.shape)
@@ -157,13 +164,15 @@ class GeneCircuit(Line):
         maternal = self.encode(typical_gradients(), data.genotype.double(), nuclei)
         maternal = maternal.flatten(0, 1)[rows]
         number = self.genes + self.hidden
-        weights = torch.zeros(number, number + len(INPUTS) + 1, dtype=torch.float64)
-        inputs = torch.cat([maternal, torch.ones_like(maternal[:, :1])], 1)
+        weights = torch.zeros(number, number + len(INPUTS), dtype=torch.float64)
+        inputs = torch.cat([maternal[:, :-1], torch.ones_like(maternal[:, :1])], 1)
+        read = relative.clone()
+        read[:, 0] += MATERNAL * maternal[:, -1]
         for gene in range(self.genes):
-            others = relative.clone()
+            others = read.clone()
             others[:, gene] = 0
             design = torch.cat([others, inputs], 1)
-            wanted = torch.logit(relative[:, gene].clamp(0.03, 0.97)) - relative[:, gene]
+            wanted = torch.logit(relative[:, gene].clamp(0.03, 0.97)) - read[:, gene]
             gram = design.mT @ design + torch.eye(design.shape[1]).double()
             fitted = torch.linalg.solve(gram, design.mT @ wanted)
             weights[gene, : self.genes] = fitted[: self.genes]

@@ -6,10 +6,12 @@ N, T, h of bicoid, nanos, torso and hunchback; s is the logistic sigmoid:
     Bcd = B exp(-(x - .35) / l)         l ~ LogNormal(log .17, .15)
     Cad = 1 / (1 + Bcd / c)             c ~ LogNormal(0, .5)
     mHb = h (1 - N s((x - p) / w))      p ~ Normal(.55, .1),  w ~ LogNormal(log .06, .4)
+    Hb  = mHb + (1 - mHb) Bcd^v / (Bcd^v + k^v)
+                                        k ~ LogNormal(log .5, .3),  v ~ LogNormal(log 5, .3)
     Tsl = T (exp(-(x / r)^2 / 2) + a exp(-((1 - x) / r)^2 / 2))
                                         r ~ LogNormal(log .13, .25),  a ~ LogNormal(0, .3)
 
-The same decoder in every nucleus:
+The same decoder of m = (Bcd, Cad, Tsl, Hb) in every nucleus:
 
     z = 3 (m U + u)                     latents: positional values
     q = tanh(3 z W / sqrt(K) + 1.5 b)
@@ -17,16 +19,17 @@ The same decoder in every nucleus:
     U, u, W, b, V, theta ~ Normal(0, 1),   G_i ~ LogNormal(log 1.25, .3)
 
 The prior of the levels G is low: patterns then come from saturated thresholds, which extrapolate
-better than half-open ones. Traits are genes x nuclei, one gene after another; none has a mean of
-its own. No gene regulates another and nuclei do not talk to each other: position acts through m
-alone. The cohort must have a common unit, for zero and the ratios of traits mean something.
+better than half-open ones. Hunchback is read as one protein, whether the mother left it or Bicoid
+switched it on; no other gene regulates another, and nuclei do not talk to each other: position acts
+through m alone. Traits are genes x nuclei, one gene after another; none has a mean of its own. The
+cohort must have a common unit, for zero and the ratios of traits mean something.
 
 In the code the scaled U is `latent_input`, u `latent_bias`, W `hidden_weight`, b `hidden_bias` and
 V `decoder`.
 
 Sites: D environment_effect; l bicoid_length; c caudal_half; p nanos_boundary; w nanos_width;
-r torso_length; a torso_posterior; U latent_input; u latent_bias; W hidden_weight; b hidden_bias;
-V decoder; theta threshold; G level
+r torso_length; a torso_posterior; k hunchback_half; v hunchback_hill; U latent_input;
+u latent_bias; W hidden_weight; b hidden_bias; V decoder; theta threshold; G level
 Source: Wolpert 1969, doi:10.1016/S0022-5193(69)80016-0; latents as few numbers that tell a nucleus
 its place, Petkova et al. 2019, doi:10.1016/j.cell.2019.01.007.
 Claims: a place in the embryo is a point in a latent space, decoded locally.
@@ -45,7 +48,7 @@ from torch import Tensor
 
 from genomic_code.spec.html import formalization_html
 from genomic_code.spec.line import Line
-from genomic_code.spec.maternal import INPUTS, gradients
+from genomic_code.spec.maternal import INPUTS, early_hunchback, gradients, hunchback_response
 from genomic_code.spec.model import run
 from genomic_code.spec.noise import Normal
 from genomic_code.spec.priors import (
@@ -108,10 +111,10 @@ class PositionalInformation(Line):
         """Decoder, levels and the shapes of the maternal gradients.
 
         `latent_input` (4, K), `latent_bias` (K), `hidden_weight` (K, H), `hidden_bias` (H),
-        `decoder` (H, genes); `threshold` and `level` (genes); six numbers for the gradients; `mean`
-        (T), fixed at 0.
+        `decoder` (H, genes); `threshold` and `level` (genes); eight numbers for the gradients;
+        `mean` (T), fixed at 0.
         """
-        weights = {**self.levels(shape, 1.25, 0.3), **gradients()}
+        weights = {**self.levels(shape, 1.25, 0.3), **gradients(), **hunchback_response()}
         for name, sizes in self.sizes().items():
             inputs = {"hidden_weight": self.latents, "decoder": self.hidden}.get(name, 1)
             weight = choose(self.prior, name, Dense())(name, sizes)
@@ -124,7 +127,9 @@ class PositionalInformation(Line):
         def layer(inputs: Tensor, weight: str, bias: str) -> Tensor:
             return inputs @ weights[weight][..., None, :, :] + weights[bias][..., None, None, :]
 
-        latents = layer(maternal, "latent_input", "latent_bias")
+        hunchback = early_hunchback(weights, maternal)[..., None]
+        inputs = torch.cat([maternal[..., :-1], hunchback], -1)
+        latents = layer(inputs, "latent_input", "latent_bias")
         hidden = torch.tanh(layer(latents, "hidden_weight", "hidden_bias"))
         share = torch.sigmoid(layer(hidden, "decoder", "threshold"))
         return share * weights["level"][..., None, None, :]

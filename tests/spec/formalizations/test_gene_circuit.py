@@ -67,17 +67,16 @@ def test_sites_with_leading_dimensions_run():
 
 
 def test_without_regulation_or_diffusion_the_solution_is_exact():
-    """g(1) = target + (g(0) - target) exp(-lambda), whatever the number of steps."""
+    """g(1) = target (1 - exp(-lambda)), whatever the number of steps."""
     for steps in (1, 7, 20):
         model = GeneCircuit(hidden=0, steps=steps)
         weights = one(model)
         weights["regulation"] = torch.zeros(4, 4)
         weights["diffusion"] = torch.zeros(4)
         maternal = model.encode(weights, DOSES.double(), 10)
-        target = torch.sigmoid(maternal @ weights["maternal_input"].mT + weights["threshold"])
-        start = torch.zeros_like(target)
-        start[..., 0] = weights["hunchback_start"] * maternal[..., 1]
-        wanted = target + (start - target) * torch.exp(-weights["rate"])
+        inputs = maternal[..., :3] @ weights["maternal_input"].mT
+        target = torch.sigmoid(inputs + weights["threshold"])
+        wanted = target * (1 - torch.exp(-weights["rate"]))
         torch.testing.assert_close(model.express(weights, maternal), wanted)
 
 
@@ -89,8 +88,10 @@ def test_it_reaches_the_steady_state_of_a_fast_circuit():
     weights["rate"] = torch.full((5,), 200.0)
     maternal = model.encode(weights, DOSES.double(), 10)
     level = model.express(weights, maternal)
-    drive = maternal @ weights["maternal_input"].mT + weights["threshold"]
-    target = torch.sigmoid(level @ weights["regulation"].mT + drive)
+    drive = maternal[..., :3] @ weights["maternal_input"].mT + weights["threshold"]
+    read = level.clone()
+    read[..., 0] += weights["maternal_hunchback"] * maternal[..., 3]
+    target = torch.sigmoid(read @ weights["regulation"].mT + drive)
     torch.testing.assert_close(level, target, rtol=0, atol=1e-8)
 
 
@@ -113,18 +114,18 @@ def test_it_converges_to_the_differential_equation_at_first_order():
     maternal = coarse.encode(weights, DOSES[:1].double(), nuclei)
     w, e, theta = (weights[k].numpy() for k in ("regulation", "maternal_input", "threshold"))
     rate, mixing = weights["rate"].numpy(), weights["diffusion"].numpy() * 50
-    inputs = maternal[0].numpy() @ e.T + theta
-    start = np.zeros((nuclei, 5))
-    start[:, 0] = weights["hunchback_start"].item() * maternal[0, :, 1].numpy()
+    inputs = maternal[0, :, :3].numpy() @ e.T + theta
+    left = np.zeros((nuclei, 5))
+    left[:, 0] = weights["maternal_hunchback"].item() * maternal[0, :, 3].numpy()
 
     def slope(_, flat):
         g = flat.reshape(nuclei, 5)
         padded = np.pad(g, ((1, 1), (0, 0)), mode="edge")
-        target = 1 / (1 + np.exp(-(g @ w.T + inputs)))
+        target = 1 / (1 + np.exp(-((g + left) @ w.T + inputs)))
         flux = padded[2:] + padded[:-2] - 2 * g
         return (rate * (target - g) + mixing * flux).ravel()
 
-    exact = solve_ivp(slope, (0, 1), start.ravel(), method="LSODA", rtol=1e-9, atol=1e-10)
+    exact = solve_ivp(slope, (0, 1), np.zeros(nuclei * 5), method="LSODA", rtol=1e-9, atol=1e-10)
     exact = exact.y[:, -1].reshape(nuclei, 5)
     errors = []
     for factor in (4, 8):
@@ -141,10 +142,9 @@ def test_levels_stay_between_zero_and_saturation():
     weights["diffusion"] = torch.full((50, 5), 0.45)
     weights["rate"] = weights["rate"] * 100
     maternal = model.encode(weights, DOSES.double(), 10)
-    top = weights["hunchback_start"].clamp_min(1).max()
     level = model.express(weights, maternal)
     assert level.min() >= 0
-    assert level.max() <= top
+    assert level.max() <= 1
 
 
 def test_diffusion_keeps_the_amount_and_a_flat_profile():
@@ -166,12 +166,23 @@ def test_maternal_inputs_are_those_of_the_equations():
     torso = np.exp(-0.5 * (x / v["torso_length"]) ** 2)
     torso += v["torso_posterior"] * np.exp(-0.5 * ((1 - x) / v["torso_length"]) ** 2)
     caudal = 1 / (1 + bicoid / v["caudal_half"])
-    wild = np.stack([bicoid, 1 - nanos, torso, caudal], -1)
+    wild = np.stack([bicoid, caudal, torso, 1 - nanos], -1)
     np.testing.assert_allclose(inputs[0], wild)
     zero, full = np.zeros(10), np.ones(10)
-    np.testing.assert_allclose(inputs[1], np.stack([zero, 1 - nanos, torso, full], -1))
-    np.testing.assert_allclose(inputs[2], np.stack([bicoid, full, torso, caudal], -1))
-    np.testing.assert_allclose(inputs[3], np.stack([bicoid, zero, zero, caudal], -1))
+    np.testing.assert_allclose(inputs[1], np.stack([zero, full, torso, 1 - nanos], -1))
+    np.testing.assert_allclose(inputs[2], np.stack([bicoid, caudal, torso, full], -1))
+    np.testing.assert_allclose(inputs[3], np.stack([bicoid, caudal, zero, zero], -1))
+
+
+def test_maternal_hunchback_acts_as_hunchback_does():
+    """A gene that hunchback does not regulate does not see the mother's either."""
+    model = GeneCircuit()
+    weights = one(model)
+    weights["regulation"][:, 0] = 0
+    maternal = model.encode(weights, DOSES.double(), 10)
+    without = maternal.clone()
+    without[..., 3] = 0
+    torch.testing.assert_close(model.express(weights, without), model.express(weights, maternal))
 
 
 def test_without_a_hunchback_column_it_is_present():

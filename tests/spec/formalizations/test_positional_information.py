@@ -6,6 +6,7 @@ import torch
 
 from genomic_code.spec import PositionalInformation, Shape
 from genomic_code.spec.gapgenes import GENES
+from genomic_code.spec.maternal import early_hunchback
 from genomic_code.spec.noise import Normal
 
 pytestmark = pytest.mark.usefixtures("double_precision")
@@ -50,6 +51,23 @@ def test_the_rule_is_local():
     decoded = model.decode(weights, maternal)
     torch.testing.assert_close(model.decode(weights, maternal[:, shuffled]), decoded[:, shuffled])
     torch.testing.assert_close(decoded.mT.flatten(-2), levels(model, weights).flatten(-2))
+
+
+def test_hunchback_of_the_mother_and_of_the_embryo_are_one_protein():
+    """Where Bicoid is plenty nobody misses the mother's; without Bicoid there is no other."""
+    model = PositionalInformation()
+    weights = drawn(model)
+    maternal = model.encode(weights, DOSES.double(), 30)
+    bicoid, mothers = maternal[..., 0], maternal[..., 3]
+    power = (bicoid / weights["hunchback_half"]) ** weights["hunchback_hill"]
+    found = early_hunchback(weights, maternal)
+    torch.testing.assert_close(found, mothers + (1 - mothers) * power / (1 + power))
+    torch.testing.assert_close(found[1], mothers[1])
+    plenty = torch.tensor([[1e3, 0, 0, 0], [1e3, 0, 0, 1]]).double()
+    decoded = model.decode(weights, plenty[None])
+    torch.testing.assert_close(decoded[:, 0], decoded[:, 1])
+    stacked = {name: torch.stack([value, value]) for name, value in weights.items()}
+    torch.testing.assert_close(early_hunchback(stacked, maternal)[1], found)
 
 
 def test_one_latent_of_bicoid_alone_is_monotone_in_its_place():
