@@ -34,9 +34,9 @@ Source: Mjolsness, Sharp & Reinitz 1991, doi:10.1016/S0022-5193(05)80391-1, with
 R = lambda G replaced by the level G; parts of the maternal system: Petkova et al. 2019,
 doi:10.1016/j.cell.2019.01.007.
 Claims: development is one network, the same in every nucleus; mutants differ in its inputs alone.
-Rivals: `generative` decodes without interactions or space.  Special cases: W = 0 reads maternal
-inputs independently for each gene; v = 0 leaves the nuclei alone.  Refuted by: mutants that are
-predicted as well without W.
+Rivals: `positional_information` decodes without interactions, `generative` without space too.
+Special cases: with W = 0 each gene reads Bcd, Cad and Tsl alone; v = 0 leaves the nuclei alone.
+Refuted by: mutants that are predicted as well without W.
 """
 
 import math
