@@ -32,13 +32,22 @@ from genomic_code.spec.noise import NOISES
 SETS = "multitrait,kinsler2020,haber2016,mallard_mutation"
 AS_MEASURED = "as_measured"
 RIVALS = "null,factor,blueprint,polygenic,generative"
+LOCI = 2000
 TRANSFORMS = {"multitrait": "log"}
 """Scale of the traits, where it is not the one measured."""
 
 
-def prepared(name: str, transform: str = "", most: int | None = None, seed: int = 0) -> Cohort:
-    """A data set on the scale of the protocol, or on another; at most so many individuals of it."""
+def prepared(
+    name: str, transform: str = "", most: int | None = None, seed: int = 0, loci: int = LOCI
+) -> Cohort:
+    """A data set on the scale of the protocol, or on another; at most so many individuals and loci.
+
+    Individuals are drawn, loci are evenly spaced.
+    """
     cohort = datasets.load(name)
+    every = -(-cohort.shape.loci // loci)
+    if every > 1:
+        cohort = Cohort.from_dataset(cohort.dataset.isel(locus=slice(None, None, every)), name)
     if most is not None and len(cohort) > most:
         some = np.random.default_rng(seed).choice(len(cohort), most, replace=False)
         cohort = cohort.select(np.sort(some), drop_constant=True)
@@ -63,6 +72,7 @@ def trial(
         "noise": noise,
         "repeats": repeats,
         "individuals": len(cohort),
+        "loci": cohort.shape.loci,
         "whole": "individuals" if result.units is None else "groups",
         "winner": result.winner,
         "alone": result.decisive,
@@ -84,6 +94,7 @@ def main(
     rivals: Annotated[str, typer.Option(help="Formalizations, with commas.")] = RIVALS,
     seeds: Annotated[str, typer.Option(help="Seeds of folds and starts, with commas.")] = "0,1,2",
     most: Annotated[int, typer.Option(help="Individuals that are taken at most.")] = 3000,
+    loci: Annotated[int, typer.Option(help="Loci that are taken at most, evenly spaced.")] = LOCI,
     transform: Annotated[
         str, typer.Option(help="as_measured, or as in the shell; by default the protocol's.")
     ] = "",
@@ -99,7 +110,7 @@ def main(
             scale = transform or TRANSFORMS.get(name, AS_MEASURED)
             if (name, seed, scale, noise, repeats) in records.done:
                 continue
-            cohort = prepared(name, scale, most, seed)
+            cohort = prepared(name, scale, most, seed, loci)
             row = trial(cohort, rivals.split(","), seed, noise, repeats)
             print(f"{name}, seed {seed}: {row['verdict']}", flush=True)
             records.add(row)

@@ -74,9 +74,15 @@ class Collapsed(LocationScale):
         return bound
 
     def start(self, location: Tensor, scale: float | Tensor = 0.05) -> Tensor:
-        """Parameters around locations `(..., P)`, and what the cells have, which stays."""
-        plain = super().start(location, scale)
-        cells = None if self.evidence is None else self.evidence.cells
+        """Parameters around locations `(..., P)`, and what the cells have, which stays.
+
+        Scales that are of one effect each start as wide as their prior, near which most stay.
+        """
+        if self.evidence is None:
+            return super().start(location, scale)
+        wide = self.evidence.prior_scale(self.loci * self.traits).to(location)
+        plain = super().start(location, torch.where(wide > 0, wide, scale))
+        cells = self.evidence.cells
         if cells is None:
             return plain
         return torch.cat([plain, cells.flatten(-3).expand(*plain.shape[:-1], -1)], -1)
@@ -162,6 +168,15 @@ class Evidence:
             self.gram = ((data.genotype * self.seen[..., :1]).mT @ data.genotype)[..., None, :, :]
         else:
             self.gram = weighted(data.genotype, self.seen)
+
+    def prior_scale(self, entries: int) -> Tensor:
+        """Prior standard deviation `(P,)` of normal sites of so many entries, 0 elsewhere."""
+        precision = self.flat.normal.precision
+        alike = torch.zeros_like(precision)
+        for site in self.flat.sites:
+            if site.stop - site.start == entries:
+                alike[site.start : site.stop] = 1.0
+        return torch.where(precision > 0, alike * precision.rsqrt(), 0.0)
 
     def __call__(self, flat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """As `Collapsed.system`, of flat vectors `(..., P)` in which all effects are 1.

@@ -136,8 +136,9 @@ def plan(
     shape = cohort.shape
     flat = FlatModel(model, shape, given)
     restarts = settings.restarts if any(is_random(site) for site in flat.sites) else 1
-    parameters = choose_guide(flat, settings.guide).start(torch.zeros(flat.dim)).numel()
-    per_restart = max(shape.individuals * shape.traits, parameters // 2)
+    guide = choose_guide(flat, settings.guide)
+    parameters = guide.start(torch.zeros(flat.dim)).numel()
+    per_restart = max(shape.individuals * shape.traits, parameters // 2, guide.width)
     return restarts, max(1, BATCH // max(shape.individuals * shape.loci, restarts * per_restart))
 
 

@@ -1,5 +1,7 @@
 """Which variational family a model gets."""
 
+import math
+
 import torch
 
 from genomic_code.inference.block_guides import LatentBlocks, PartlyCentred, TraitBlocks
@@ -12,11 +14,12 @@ from genomic_code.spec.noise import Normal
 
 __all__ = ["GUIDES", "choose_guide"]
 
-GUIDES = ("auto", "meanfield", "centred", "lowrank", "fullrank")
+GUIDES = ("auto", "collapsed", "meanfield", "centred", "lowrank", "fullrank")
 """What `Settings.guide` may be."""
 
-WORK = 2**26
-"""Most multiplications for the factors of the effects in one draw."""
+WORK = 2**31
+"""Most multiplications for the factors of the effects in one draw, a tenth of a second, unless they
+are asked for."""
 MEASURED = 2**25
 """Most multiplications for the precisions of an encoder."""
 
@@ -27,6 +30,7 @@ def choose_guide(flat: FlatModel, kind: str = "auto") -> Guide:
     `auto`: where their size allows it, for direct effects under noise of continuous traits
     `Collapsed`, for an encoder that is decoded nonlinearly `MeasuredLatents` or latent blocks, for
     dense additive effects trait blocks; else mean field.
+    `collapsed`: these, and direct effects have theirs whatever it costs.
     `centred`: these, partly centred where traits have the scales and correlations of `spec.priors`;
     better where the model is true, but slower to converge, and not yet where traits have outliers.
     """
@@ -36,28 +40,30 @@ def choose_guide(flat: FlatModel, kind: str = "auto") -> Guide:
         return FullRank(flat.dim)
     sites = {site.name: site for site in flat.sites}
     effects = sites.get("effects")
-    if kind == "auto" and effects is not None and direct(flat, effects):
+    most = math.inf if kind == "collapsed" else WORK
+    usual = kind in ("auto", "collapsed")
+    if usual and effects is not None and direct(flat, effects, most):
         return Collapsed(effects.start, *effects.shape)
     encoder = sites.get("encoder")
-    joint = latent_guide(flat, encoder) if kind == "auto" and encoder is not None else None
+    joint = latent_guide(flat, encoder) if usual and encoder is not None else None
     if joint is not None:
         return joint
-    if kind not in ("auto", "centred") or effects is None or not dense(effects):
+    if not (usual or kind == "centred") or effects is None or not dense(effects):
         return MeanField()
     loci, traits = effects.shape
     if loci * traits**2 > LARGEST:
         return MeanField()
     blocks = TraitBlocks(flat.dim, effects.start, loci, traits)
     scale, correlation = sites.get("trait_scale"), sites.get("trait_correlation")
-    if kind == "auto" or scale is None or correlation is None:
+    if usual or scale is None or correlation is None:
         return blocks
     if (*scale.free_shape, *correlation.free_shape) != (traits, traits * (traits - 1) // 2):
         return blocks  # these names mean something else here
     return PartlyCentred(blocks, scale.start, correlation.start)
 
 
-def direct(flat: FlatModel, effects: Site) -> bool:
-    """Whether the effects have a normal posterior given all other sites, and a cheap one."""
+def direct(flat: FlatModel, effects: Site, most: float) -> bool:
+    """Whether the effects are normal given all others, in no more than `most` multiplications."""
     formalization = flat.formalization
     known = isinstance(formalization.noise, (Normal, *CONDITIONALLY_NORMAL))
     if not (getattr(formalization, "direct", False) and known):
@@ -65,7 +71,7 @@ def direct(flat: FlatModel, effects: Site) -> bool:
     loci, traits = effects.shape
     entries = slice(effects.start, effects.stop)
     location, precision = flat.normal.location[entries], flat.normal.precision[entries]
-    if traits * loci**3 > WORK or (location != 0).any() or (precision != 1).any():
+    if traits * loci**3 > most or (location != 0).any() or (precision != 1).any():
         return False
     # a prior of the user's may make anything of its sites: the weights must be z times a factor
     probe = torch.full((2, flat.dim), 0.1)

@@ -67,8 +67,9 @@ class Settings:
     """Draws for the final ELBO; fewer where the weights are very many."""
     guide: str = "auto"
     """Variational family: `auto` takes the best that the model and its size allow (see
-    `guide_choice`); `centred` also centres dense additive effects as far as the data ask;
-    `meanfield`, `lowrank` (rank 10) or `fullrank` (small models)."""
+    `guide_choice`); `collapsed` takes the exact posterior of direct effects whatever it costs;
+    `centred` also centres dense additive effects as far as the data ask; `meanfield`, `lowrank`
+    (rank 10) or `fullrank` (small models)."""
     backend: str = "traced"
     """`traced` records the step once; `inductor` compiles it too, which pays from some ten thousand
     steps on; `eager` runs the model at each step; `pyro` leaves the step to Pyro's Trace_ELBO, a

@@ -233,8 +233,19 @@ def test_which_models_get_it(model: Formalization, collapsed: bool) -> None:
     guide = choose_guide(FlatModel(model, Shape(30, 6, 2, 3)))
     assert (guide.name == "collapsed") == collapsed
     assert choose_guide(FlatModel(model, Shape(30, 6, 2, 3)), "meanfield").name == "meanfield"
-    wide = choose_guide(FlatModel(Blueprint(), Shape(30, 600, 0, 3)))
-    assert wide.name == "meanfield"  # 600^3 multiplications a trait
+    wide = FlatModel(Blueprint(), Shape(30, 1000, 0, 3))
+    assert choose_guide(wide).name == "meanfield"  # 1000^3 multiplications a trait
+    assert choose_guide(wide, "collapsed").name == "collapsed"
+
+
+@pytest.mark.usefixtures("double_precision")
+def test_scales_of_single_effects_start_as_wide_as_their_prior() -> None:
+    flat, _, guide = bound(Blueprint(), small({}))
+    _, spread = guide.start(torch.zeros(flat.dim), 0.05).exp().chunk(2, -1)
+    found = {site.name: spread[site.start : site.stop].unique().tolist() for site in flat.sites}
+    assert found["effects_local"] == pytest.approx([1.0])
+    assert found["effects_global"] == pytest.approx([0.05])
+    assert found["mean"] == pytest.approx([0.05])
 
 
 @pytest.mark.parametrize("noise", [Normal(), StudentT()], ids=["normal", "student_t"])

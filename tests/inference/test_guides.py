@@ -272,7 +272,7 @@ def test_weights_that_are_not_finite_give_no_finite_density(guide: Guide) -> Non
 
 
 def test_mistakes() -> None:
-    with pytest.raises(ValueError, match="guide must be one of auto, meanfield"):
+    with pytest.raises(ValueError, match="guide must be one of auto, collapsed, meanfield"):
         Settings(guide="diagonal")
     with pytest.raises(ValueError, match="takes at most 724 weights, got 1000"):
         FullRank(1000)
