@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from genomic_code.inference.basis import Basis
 from genomic_code.inference.flat import FlatModel
 from genomic_code.inference.folds import group_labels
-from genomic_code.inference.guide_choice import choose_guide
+from genomic_code.inference.guide_choice import cautions, choose_guide
 from genomic_code.inference.guides import Guide
 from genomic_code.inference.learn import learn
 from genomic_code.inference.modes import mixed
@@ -68,8 +68,7 @@ def fit(
     fitted = fit_folds(
         formalization, cohort, everyone, chosen, seed, progress, given, keep=True
     )[0]  # fmt: skip
-    caution = getattr(fitted.formalization, "caution", None)
-    if caution is not None:
+    for caution in cautions(fitted.flat, fitted.guide, chosen.guide):
         warnings.warn(f"{fitted.formalization.name}: {caution}", stacklevel=2)
     if not fitted.converged:
         name, taken = fitted.formalization.name, len(fitted.history)

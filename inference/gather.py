@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genomic_code.inference.exact import ridge_predictions
+from genomic_code.inference.guide_choice import cautions
 from genomic_code.inference.heldout import HeldOut, blended
 from genomic_code.inference.modes import mixed
 from genomic_code.inference.nested import Sites
@@ -63,13 +64,13 @@ def gather(
             continue
         fit = fits[name] = mixed(everyone, labels)
         stuck = sum(not fold.converged for fold in together.values()) + (not fit.converged)
-        warnings = [str(getattr(fit.formalization, "caution", ""))]
-        warnings.append(f"{stuck} fits not converged" if stuck else "")
+        warnings = cautions(fit.flat, fit.guide)
+        warnings += [f"{stuck} fits not converged"] if stuck else []
         look = quick_look(fit)
         scores[name] = tabled(cohort, ([together[rows] for rows in folds] for folds in repeats))
         scores[name] = scores[name]._replace(
             elbo=fit.elbo, elbo_error=fit.elbo_error, loo=look.elpd, share_k=look.share_k,
-            warning="; ".join(filter(None, warnings)),
+            warning="; ".join(warnings),
         )  # fmt: skip
     return scores, fits, failed
 

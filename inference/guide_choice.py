@@ -12,7 +12,7 @@ from genomic_code.inference.guides import LARGEST, FullRank, Guide, LowRank, Mea
 from genomic_code.inference.measured import MeasuredLatents
 from genomic_code.spec.noise import Normal
 
-__all__ = ["GUIDES", "choose_guide"]
+__all__ = ["GUIDES", "cautions", "choose_guide"]
 
 GUIDES = ("auto", "collapsed", "meanfield", "centred", "lowrank", "fullrank")
 """What `Settings.guide` may be."""
@@ -60,6 +60,15 @@ def choose_guide(flat: FlatModel, kind: str = "auto") -> Guide:
     if (*scale.free_shape, *correlation.free_shape) != (traits, traits * (traits - 1) // 2):
         return blocks  # these names mean something else here
     return PartlyCentred(blocks, scale.start, correlation.start)
+
+
+def cautions(flat: FlatModel, guide: Guide, kind: str = "auto") -> list[str]:
+    """When not to trust a fit by this guide, chosen for a kind, in words."""
+    words = [str(getattr(flat.formalization, "caution", ""))]
+    better = kind == "auto" and guide.name == "meanfield" and choose_guide(flat, "collapsed")
+    if better and better.name == "collapsed":
+        words.append("effects by mean field, which does less well where loci are linked: thin them")
+    return [each for each in words if each]
 
 
 def direct(flat: FlatModel, effects: Site, most: float) -> bool:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from genomic_code.inference import Settings, compare, fit
+from genomic_code.inference import Settings, compare, fit, guide_choice
 from genomic_code.inference.compare import CANDIDATES, named, unfit
 from genomic_code.inference.folds import assign_folds
 from genomic_code.inference.scores import stacking_weights
@@ -228,3 +228,15 @@ def test_a_formalization_that_the_guide_prunes_says_so():
     table = compare(["null", pruned], few, folds=2, settings=small, progress=False).frame
     assert "see NetworkEnsemble" in table.loc["regulatory", "warning"]
     assert "NetworkEnsemble" not in table.loc["null", "warning"]
+
+
+def test_effects_by_mean_field_for_want_of_time_say_so(monkeypatch):
+    monkeypatch.setattr(guide_choice, "WORK", 0)
+    small = Settings(restarts=1, screening=5, steps=20, cycles=2, tolerance=100, elbo_draws=4)
+    few = simulate("factor", individuals=40, loci=4, traits=2, seed=0)
+    table = compare(["null", "blueprint"], few, folds=2, settings=small, progress=False).frame
+    assert "effects by mean field" in table.loc["blueprint", "warning"]
+    assert "mean field" not in table.loc["null", "warning"]
+    with pytest.warns(UserWarning, match="blueprint: effects by mean field.*thin them"):
+        fit("blueprint", few, settings=small, progress=False)
+    fit("blueprint", few, settings=replace(small, guide="meanfield"), progress=False)
