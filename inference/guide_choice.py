@@ -67,7 +67,7 @@ def cautions(flat: FlatModel, guide: Guide, kind: str = "auto") -> list[str]:
     words = [str(getattr(flat.formalization, "caution", ""))]
     better = kind == "auto" and guide.name == "meanfield" and choose_guide(flat, "collapsed")
     if better and better.name == "collapsed":
-        words.append("effects by mean field, which does less well where loci are linked: thin them")
+        words.append("effects by mean field, which does less well on linked loci: prune them")
     return [each for each in words if each]
 
 

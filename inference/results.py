@@ -177,6 +177,7 @@ def record(comparison: Comparison) -> dict[str, Any]:
             "fingerprint": cohort.fingerprint,
             **cohort.sizes,
             "transform": plain(cohort.dataset.attrs.get("transform")),
+            "loci_pruned": plain(cohort.dataset.attrs.get("loci_pruned")),
             "citation": plain(cohort.dataset.attrs.get("citation")),
             "licence": plain(cohort.dataset.attrs.get("licence")),
             "simulated": truth or None,

@@ -197,6 +197,26 @@ class Cohort:
                 part = part.drop_dims(dimension) if none else part.isel({dimension: varies.values})
         return Cohort.from_dataset(part, self.name)
 
+    def prune(self, correlation: float = 0.9, window: int = 50) -> "Cohort":
+        """The cohort without loci that nearly repeat one before them, in the order they have.
+
+        Phenotypes are not looked at, so that pruning beforehand takes nothing from held-out rows.
+
+        Args:
+            correlation: A locus stays if its absolute correlation with each of those that were kept
+                last is at most this; between 0 and 1.
+            window: How many kept loci it is compared with, at least 1.
+
+        Returns:
+            The cohort; `dataset.attrs["loci_pruned"]` says how many are gone.
+
+        Raises:
+            ValueError: An argument is unfit.
+        """
+        from genomic_code.spec.prune import prune
+
+        return prune(self, correlation, window)
+
     def transform(self, how: str, traits: Sequence[str] | None = None) -> "Cohort":
         """The cohort with traits on another scale; `dataset.attrs["transform"]` says which.
 

@@ -13,6 +13,7 @@ from genomic_code.inference.cli.shared import (
     GroupsOption,
     IndividualOption,
     MissingOption,
+    PruneOption,
     QuietOption,
     TraitsOption,
     TransformOption,
@@ -62,6 +63,7 @@ def certify(
     groups: GroupsOption = None,
     missing: MissingOption = "refuse",
     transform: TransformOption = None,
+    prune: PruneOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Say what a verdict on this cohort would be worth, by cohorts simulated like it."""
@@ -74,7 +76,9 @@ def certify(
     torch.set_num_threads(1)
     with clear_errors():
         count = processes(jobs)
-        data = load(cohort, Columns(traits, environment, individual, groups, missing), transform)
+        data = load(
+            cohort, Columns(traits, environment, individual, groups, missing), transform, prune
+        )
         typer.echo(repr(data))
         names = names_in(formalizations)
         certificate = certify_cohort(

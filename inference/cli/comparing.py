@@ -15,6 +15,7 @@ from genomic_code.inference.cli.shared import (
     IndividualOption,
     MissingOption,
     NoiseOption,
+    PruneOption,
     QuietOption,
     TraitsOption,
     TransformOption,
@@ -91,6 +92,7 @@ def compare(
     groups: GroupsOption = None,
     missing: MissingOption = "refuse",
     transform: TransformOption = None,
+    prune: PruneOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print verdict, table and settings as JSON.")
     ] = False,
@@ -103,6 +105,7 @@ def compare(
             cohort,
             columns,
             transform,
+            prune,
             formalizations,
             folds,
             repeats,
@@ -121,6 +124,7 @@ def run_compare(
     source: str | None,
     columns: Columns,
     transform: str | None,
+    prune: float | None,
     formalizations: str,
     folds: str,
     repeats: int,
@@ -150,12 +154,12 @@ def run_compare(
     count = processes(jobs, len(models))
     if out is not None:
         check_writable(out)
-    data = load(source, columns, transform)
+    data = load(source, columns, transform, prune)
     held_out = folds_in(folds)
     repeated(data, held_out, seed, group_labels(data), repeats)
     if not as_json:
         typer.echo(repr(data))
-        for key in ("loci_with_missing", "constant_loci_dropped", "transform"):
+        for key in ("loci_with_missing", "constant_loci_dropped", "loci_pruned", "transform"):
             if key in data.dataset.attrs:
                 typer.echo(f"{key.replace('_', ' ')}: {data.dataset.attrs[key]}")
         if columns.traits is not None and (note := odd_loci(data)):

@@ -14,6 +14,7 @@ from genomic_code.inference.cli.shared import (
     IndividualOption,
     MissingOption,
     NoiseOption,
+    PruneOption,
     QuietOption,
     SetOption,
     TraitsOption,
@@ -45,6 +46,7 @@ def fit(
     groups: GroupsOption = None,
     missing: MissingOption = "refuse",
     transform: TransformOption = None,
+    prune: PruneOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Fit one formalization to a cohort and write the posterior to a file."""
@@ -61,7 +63,9 @@ def fit(
         options = Settings(restarts=restarts)
         target = netcdf_path(out)
         check_writable(target.parent)
-        data = load(cohort, Columns(traits, environment, individual, groups, missing), transform)
+        data = load(
+            cohort, Columns(traits, environment, individual, groups, missing), transform, prune
+        )
         typer.echo(repr(data))
         fitted = fit_cohort(model, data, seed=seed, settings=options, progress=not quiet)
         made(target.parent)

@@ -24,6 +24,7 @@ __all__ = [
     "IndividualOption",
     "MissingOption",
     "NoiseOption",
+    "PruneOption",
     "QuietOption",
     "SetOption",
     "TraitsOption",
@@ -143,6 +144,17 @@ TransformOption = Annotated[
 ]
 
 
+PruneOption = Annotated[
+    float | None,
+    typer.Option(
+        "--prune",
+        help="Leave out loci whose correlation with one of the 50 kept before exceeds this, such "
+        "as 0.9: neighbouring markers tell the same.",
+        show_default=False,
+    ),
+]
+
+
 class Columns(NamedTuple):
     """Which columns of a file hold what, where their names do not say so."""
 
@@ -157,6 +169,7 @@ def load(
     source: str | None,
     columns: Columns = Columns(),  # noqa: B008
     transform: str | None = None,
+    prune: float | None = None,
 ) -> "Cohort":
     """The cohort that the arguments name.
 
@@ -164,6 +177,7 @@ def load(
         ValueError: There is none of this name, the file is unfit, or columns make no sense here.
     """
     cohort = found(source, columns)
+    cohort = cohort if prune is None else cohort.prune(prune)
     return cohort if transform is None else cohort.transform(transform)
 
 

@@ -87,6 +87,8 @@ def methods(comparison: Comparison, record: dict[str, Any]) -> str:
     names = ", ".join(record["formalizations"])
     tools = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     scale = f"Traits were put on another scale ({on}). " if (on := cohort.get("transform")) else ""
+    gone = cohort.get("loci_pruned")
+    pruned = f"{gone} loci that nearly repeated one before them were left out. " if gone else ""
     screened = (
         f"{how['restarts']} restarts took {how['screening']} steps each, the best three of them as "
         f"many again, and the best {how.get('modes') or 1} by the ELBO on training rows went on"
@@ -96,10 +98,11 @@ def methods(comparison: Comparison, record: dict[str, Any]) -> str:
         f"{cohort['name']}: {cohort['individual']} individuals, {cohort['locus']} loci, "
         f"{cohort['covariate']} environmental covariates and {cohort['trait']} traits, "
         f"{missing:.1%} of the traits missing. Each formalization is a Pyro model (Bingham et al. "
-        f"2019) with explicit priors over genomic weights. {scale}Genotypes, covariates and traits "
-        "were standardised on training rows. Posteriors were approximated by Gaussian variational "
-        f"inference: {screened} in cycles of {how['steps']} steps (at most {how['cycles']}) until "
-        f"a cycle gained less than {how['tolerance']:g} nats for each observed cell and weight. "
+        f"2019) with explicit priors over genomic weights. {pruned}{scale}Genotypes, covariates "
+        "and traits were standardised on training rows. Posteriors were approximated by Gaussian "
+        f"variational inference: {screened} in cycles of {how['steps']} steps (at most "
+        f"{how['cycles']}) until a cycle gained less than {how['tolerance']:g} nats for each "
+        "observed cell and weight. "
         "These predict together, weighted by their mean probability over Bayesian bootstraps of "
         "the ELBO (Huggins & Miller 2023). "
         "The criterion is the log predictive density of individuals that were not fitted, summed "

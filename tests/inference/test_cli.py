@@ -69,9 +69,15 @@ def test_groups_are_held_out_whole_with_heavy_tails(table: pd.DataFrame, tmp_pat
     code, stdout, stderr = run(
         "compare", str(source), "--folds", "group", "--noise", "student_t", "--restarts", "1",
         "--formalizations", "null", "--out", str(out), "--quiet", "--transform", "normal_scores",
+        "--prune", "0.2",
     )  # fmt: skip
     assert code == 0, stderr
     assert "transform: normal_scores\n" in stdout
+    gone = json.loads((out / "comparison.json").read_text())["cohort"]["loci_pruned"]
+    assert f"loci pruned: {gone}\n" in stdout
+    report = (out / "report.html") if run("report", str(out))[0] == 0 else None
+    assert report is not None
+    assert f"{gone} loci that nearly repeated" in report.read_text()
     assert json.loads((out / "comparison.json").read_text())["cohort"]["transform"]
     with xr.open_dataset(out / "heldout.nc", engine="h5netcdf") as held_out:
         assert held_out["fold"].values.tolist() == [i % 3 for i in range(len(table))]
@@ -204,7 +210,7 @@ def test_help_explains_every_option() -> None:
 def test_truth_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     small: Cohort = simulate("factor", individuals=40, loci=5, traits=2, seed=0)
     monkeypatch.setattr(
-        "genomic_code.inference.cli.comparing.load", lambda source, columns, transform: small
+        "genomic_code.inference.cli.comparing.load", lambda source, columns, transform, prune: small
     )
     code, stdout, stderr = run("compare", *FAST, "--formalizations", "null")
     assert code == 0, stderr

@@ -237,6 +237,6 @@ def test_effects_by_mean_field_for_want_of_time_say_so(monkeypatch):
     table = compare(["null", "blueprint"], few, folds=2, settings=small, progress=False).frame
     assert "effects by mean field" in table.loc["blueprint", "warning"]
     assert "mean field" not in table.loc["null", "warning"]
-    with pytest.warns(UserWarning, match="blueprint: effects by mean field.*thin them"):
+    with pytest.warns(UserWarning, match="blueprint: effects by mean field.*prune them"):
         fit("blueprint", few, settings=small, progress=False)
     fit("blueprint", few, settings=replace(small, guide="meanfield"), progress=False)
