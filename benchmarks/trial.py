@@ -6,7 +6,8 @@ Protocol, fixed before fitting: Student-t noise, as real traits have outliers; a
 metabolites (`multitrait`) in logarithms, other traits as measured; five folds, of whole groups
 where the data set names them (genotypes, lineages), else of individuals; every seed draws the folds
 and the starts anew, and of a data set with more than `--most` individuals as many at random, with
-the loci that vary among them; the verdict is that of `compare`. One row is written for each data
+the loci that vary among them, of more than `--loci` loci as many, evenly spaced; direct effects
+have their joint posterior, whatever it costs; the verdict is that of `compare`. One row is written for each data
 set and seed as soon as it is done, so that a run goes on where it was stopped. `margin` is how far
 the best is ahead of the next formalization, in nats of held-out density; `fits` says whether the
 winner passes the absolute checks (held-out coverage, signatures of genetic architecture).
@@ -24,7 +25,7 @@ import torch
 import typer
 from finished import Finished
 
-from genomic_code.inference import compare
+from genomic_code.inference import Settings, compare
 from genomic_code.spec import Cohort, datasets
 from genomic_code.spec.formalizations import FORMALIZATIONS
 from genomic_code.spec.noise import NOISES
@@ -61,7 +62,8 @@ def trial(
     """The verdict on one data set under one seed."""
     models = [FORMALIZATIONS[rival](noise=NOISES[noise]()) for rival in rivals]
     started = time.process_time()
-    result = compare(models, cohort, repeats=repeats, seed=seed, progress=False)
+    settings = Settings(guide="collapsed")
+    result = compare(models, cohort, repeats=repeats, seed=seed, settings=settings, progress=False)
     frame = result.frame.drop(index="ridge", errors="ignore")  # which is of continuous traits
     best, second = frame.index[:2]
     margin, error = result.ahead(best, second)
