@@ -7,10 +7,11 @@ metabolites (`multitrait`) in logarithms, other traits as measured; five folds, 
 where the data set names them (genotypes, lineages), else of individuals; every seed draws the folds
 and the starts anew, and of a data set with more than `--most` individuals as many at random, with
 the loci that vary among them, of more than `--loci` loci as many, evenly spaced; direct effects
-have their joint posterior, whatever it costs; the verdict is that of `compare`. One row is written for each data
-set and seed as soon as it is done, so that a run goes on where it was stopped. `margin` is how far
-the best is ahead of the next formalization, in nats of held-out density; `fits` says whether the
-winner passes the absolute checks (held-out coverage, signatures of genetic architecture).
+have their joint posterior, whatever it costs; the verdict is that of `compare`. One row is written
+for each data set and seed as soon as it is done, so that a run goes on where it was stopped.
+`margin` is how far the best is ahead of the next formalization, in nats of held-out density; `fits`
+says whether the winner passes the absolute checks (held-out coverage, signatures of genetic
+architecture).
 
 The logarithm was not in the first protocol: with amounts as measured, which `--transform
 as_measured` still gives, `generative` won and no rival passed the checks.
