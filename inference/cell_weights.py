@@ -12,13 +12,14 @@ from torch import Tensor
 
 from genomic_code.inference.flat import FlatModel, compose, unvalidated
 from genomic_code.inference.guides import MeanField
-from genomic_code.spec.noise import CommonFactor, StudentT
+from genomic_code.spec.noise import CommonFactor, CommonFactorT, StudentT
 from genomic_code.spec.noise.common import CommonFactorNormal, others
+from genomic_code.spec.noise.common_t import CommonFactorStudent
 from genomic_code.spec.protocols import Data
 
 __all__ = ["CONDITIONALLY_NORMAL", "cell_weights"]
 
-CONDITIONALLY_NORMAL = (StudentT, CommonFactor)
+CONDITIONALLY_NORMAL = (StudentT, CommonFactor, CommonFactorT)
 """Noise that is normal given something else."""
 DRAWS, TOGETHER = 100, 2**24
 """Draws for the weights of cells, and numbers held at once."""
@@ -46,6 +47,10 @@ def cell_weights(
             if isinstance(cell, CommonFactorNormal):
                 offset, variance = cell.given(data.phenotype, others)
                 cells = torch.stack([cell.variance / variance, offset], -3)
+            elif isinstance(cell, CommonFactorStudent):
+                offset, variance = cell.given(data.phenotype)
+                unit = scatter["noise_scale"][..., None, :].square()
+                cells = torch.stack([unit / variance, offset], -3)
             else:
                 cells = tails(cell, data.phenotype)[..., None, :, :]
         total = total + cells.sum(0) / DRAWS

@@ -94,8 +94,8 @@ NoiseOption = Annotated[
     str,
     typer.Option(
         help="Measurement model: normal, student_t (traits with outliers), common_factor "
-        "(something unrecorded moves all traits of an individual), poisson, negative_binomial, "
-        "bernoulli or ordinal (3 categories)."
+        "(something unrecorded moves all traits of an individual), common_factor_t (both), "
+        "poisson, negative_binomial, bernoulli or ordinal (3 categories)."
     ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]

@@ -6,6 +6,7 @@ gives eta on the scale of a link.
 
 from genomic_code.spec.noise.categories import Bernoulli, Ordinal
 from genomic_code.spec.noise.common import CommonFactor
+from genomic_code.spec.noise.common_t import CommonFactorT
 from genomic_code.spec.noise.continuous import Normal, StudentT
 from genomic_code.spec.noise.counts import NegativeBinomial, Poisson
 from genomic_code.spec.protocols import Noise
@@ -14,6 +15,7 @@ __all__ = [
     "NOISES",
     "Bernoulli",
     "CommonFactor",
+    "CommonFactorT",
     "NegativeBinomial",
     "Normal",
     "Ordinal",
@@ -25,6 +27,7 @@ NOISES: dict[str, type[Noise]] = {
     "normal": Normal,
     "student_t": StudentT,
     "common_factor": CommonFactor,
+    "common_factor_t": CommonFactorT,
     "poisson": Poisson,
     "negative_binomial": NegativeBinomial,
     "bernoulli": Bernoulli,

@@ -13,7 +13,7 @@ from genomic_code.spec.noise.continuous import Continuous, Normal, spread_scale
 from genomic_code.spec.priors import sample
 from genomic_code.spec.protocols import Data, Shape, Weights
 
-__all__ = ["CommonFactor", "CommonFactorNormal", "others"]
+__all__ = ["CommonFactor", "CommonFactorNormal", "noise_correlation", "others"]
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,7 @@ class CommonFactor(Continuous):
 
     def parameters(self, shape: Shape) -> dict[str, Tensor]:
         """`noise_scale`, and `noise_correlation` rho with the common factor, each `(..., T)`."""
-        loading = sample("noise_loading", dist.Normal(0.0, 1.0), {"trait": shape.traits})
-        correlation = loading / (1 + loading.square()).sqrt()
-        return Normal().parameters(shape) | {"noise_correlation": correlation}
+        return Normal().parameters(shape) | {"noise_correlation": noise_correlation(shape)}
 
     def distribution(
         self, expected: Tensor, parameters: Weights, data: Data
@@ -45,6 +43,13 @@ class CommonFactor(Continuous):
         correlation = parameters["noise_correlation"][..., None, :]
         own = (scale.square() * (1 - correlation.square()) + data.error.square()).sqrt()
         return CommonFactorNormal(expected, scale * correlation, own, data.observed)
+
+
+def noise_correlation(shape: Shape) -> Tensor:
+    """Sample the correlations rho `(..., T)` of traits with the common factor."""
+    loading = sample("noise_loading", dist.Normal(0.0, 1.0), {"trait": shape.traits})
+    correlation: Tensor = loading / (1 + loading.square()).sqrt()
+    return correlation
 
 
 class CommonFactorNormal(dist.TorchDistribution):

@@ -1,0 +1,146 @@
+"""Noise with outliers that traits share: a common factor of each individual, and heavy tails."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pyro.distributions as dist
+import torch
+from torch import Size, Tensor
+from torch.distributions import constraints
+
+from genomic_code.spec.noise.common import noise_correlation
+from genomic_code.spec.noise.continuous import Continuous, StudentT, spread_scale
+from genomic_code.spec.protocols import Data, Shape, Weights
+
+__all__ = ["CommonFactorStudent", "CommonFactorT"]
+
+FARTHEST = 5.0
+"""End of the grid over the common factor, in its standard deviations."""
+
+
+@dataclass(frozen=True)
+class CommonFactorT(Continuous):
+    """Heavy-tailed noise with a common factor: a batch moves all traits, outliers single ones.
+
+        Y_nt = eta_nt + sigma_t rho_t f_n + sqrt(sigma_t^2 (1 - rho_t^2) + error_nt^2) e_nt
+        f_n ~ Normal(0, 1),   e_nt ~ StudentT(nu_t),   nu_t = 2 + kappa_t,  kappa_t ~ Gamma(2, 0.1)
+        sigma_t ~ LogNormal(-0.5, 0.5),   rho_t = l_t / sqrt(1 + l_t^2),   l_t ~ Normal(0, 1)
+
+    f is summed out on a grid: the density of a cell is that given the observed traits before it,
+    and the sum over traits is the joint density. `common_factor` is the limit of large nu,
+    `student_t` the case l = 0.
+
+    Sites: sigma noise_scale; l noise_loading; kappa noise_tail
+    """
+
+    def parameters(self, shape: Shape) -> dict[str, Tensor]:
+        """`noise_scale`, `noise_correlation` rho and `noise_freedom` nu, each `(..., T)`."""
+        return StudentT().parameters(shape) | {"noise_correlation": noise_correlation(shape)}
+
+    def distribution(
+        self, expected: Tensor, parameters: Weights, data: Data
+    ) -> dist.TorchDistribution:
+        """Student-t of batch shape `(..., N, T)`, correlated over traits."""
+        scale = spread_scale(parameters)
+        correlation = parameters["noise_correlation"][..., None, :]
+        own = (scale.square() * (1 - correlation.square()) + data.error.square()).sqrt()
+        freedom = parameters["noise_freedom"][..., None, :]
+        return CommonFactorStudent(expected, scale * correlation, own, freedom, data.observed)
+
+
+class CommonFactorStudent(dist.TorchDistribution):
+    """Student-t cells `(..., N, T)` that share one normal factor over the last dimension.
+
+    Moments are those of each cell by itself. `log_prob` is that of each cell given the observed
+    cells before it; its sum over observed cells is the joint log density.
+
+    Args:
+        loc: Means.
+        loading: What a unit of the common factor adds.
+        scale: Scales of the rest.
+        freedom: Degrees of freedom of the rest, above 2.
+        observed: Which cells tell something of the common factor.
+    """
+
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
+    support = constraints.real
+    has_rsample = True
+
+    def __init__(
+        self, loc: Tensor, loading: Tensor, scale: Tensor, freedom: Tensor, observed: Tensor
+    ) -> None:
+        parts = torch.broadcast_tensors(loc, loading, scale, freedom, observed)
+        self.loc, self.loading, self.scale, self.freedom, self.observed = parts
+        super().__init__(self.loc.shape, validate_args=False)
+
+    @property
+    def mean(self) -> Tensor:
+        """The means."""
+        mean: Tensor = self.loc
+        return mean
+
+    @property
+    def variance(self) -> Tensor:
+        """Variance of each cell by itself."""
+        own = self.scale.square() * self.freedom / (self.freedom - 2)
+        total: Tensor = self.loading.square() + own
+        return total
+
+    def expand(
+        self, batch_shape: Size | list[int] | tuple[int, ...], _instance: Any = None
+    ) -> "CommonFactorStudent":
+        """The same over more dimensions in front."""
+        parts = (self.loc, self.loading, self.scale, self.freedom, self.observed)
+        return CommonFactorStudent(*(part.expand(batch_shape) for part in parts))
+
+    def rsample(self, sample_shape: Size | list[int] | tuple[int, ...] = ()) -> Tensor:
+        """Draws `(*sample_shape, ..., N, T)`."""
+        shape = self._extended_shape(Size(sample_shape))
+        factor = self.loc.new_empty(*shape[:-1], 1).normal_()
+        own = dist.StudentT(self.freedom, 0.0, self.scale).rsample(Size(sample_shape))
+        draws: Tensor = self.loc + self.loading * factor + own
+        return draws
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log density `(..., N, T)` of each cell given the observed ones before it."""
+        each, weight = self.on_grid(value)
+        seen = torch.where(self.observed, each, 0.0)
+        before = weight + seen.cumsum(-1) - seen
+        density: Tensor = (before + each).logsumexp(0) - before.logsumexp(0)
+        return density
+
+    def on_grid(self, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Log densities `(Q, ..., N, T)` of cells given the factor, and log weights of its grid."""
+        factor = grid(self.loc)
+        factor = factor.reshape(-1, *(1,) * max(value.dim(), self.loc.dim()))
+        each = dist.StudentT(self.freedom, self.loc + self.loading * factor, self.scale)
+        weight = -0.5 * factor.square()
+        return each.log_prob(value), weight - weight.logsumexp(0)
+
+    def given(self, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Offset from its mean, and variance, `(..., N, T)` of the normal that a cell is nearly.
+
+        Given the other observed traits the factor moves it by an offset and some variance; given
+        all of them its own precision is (nu + 1) / (nu s^2 + r^2) on average.
+        """
+        each, weight = self.on_grid(value)
+        seen = torch.where(self.observed, each, 0.0)
+        together = weight + seen.sum(-1, keepdim=True)
+        others, everything = (together - seen).softmax(0), together.softmax(0)
+        moved = self.loading * grid(self.loc).reshape(-1, *(1,) * (each.dim() - 1))
+        offset = (others * moved).sum(0)
+        spread = (others * (moved - offset).square()).sum(0)
+        residual = value - self.loc - moved
+        precise = (self.freedom + 1) / (self.freedom * self.scale.square() + residual.square())
+        return offset, 1 / (everything * precise).sum(0) + spread
+
+
+def grid(like: Tensor) -> Tensor:
+    """Values `(Q,)` of the common factor, for cells `(..., T)`.
+
+    The rule is exact to 1e-4 where the traits tell the factor within 1 / sqrt(1 + 3 T), three times
+    as much as the prior of their loadings expects, and to 1e-2 where they tell seven times as much.
+    """
+    half = math.ceil(FARTHEST * math.sqrt(1 + 3 * like.shape[-1]) / 1.5)
+    return FARTHEST / half * torch.arange(-half, half + 1, dtype=like.dtype, device=like.device)
