@@ -15,6 +15,7 @@ from genomic_code.inference.guides import MeanField
 from genomic_code.spec.noise import CommonFactor, CommonFactorT, StudentT
 from genomic_code.spec.noise.common import CommonFactorNormal, others
 from genomic_code.spec.noise.common_t import CommonFactorStudent
+from genomic_code.spec.noise.support import cell_numbers
 from genomic_code.spec.protocols import Data
 
 __all__ = ["CONDITIONALLY_NORMAL", "cell_weights"]
@@ -32,7 +33,8 @@ def cell_weights(
 
     Means over what mean field with these parameters `(..., 2 P)` makes of all sites.
     """
-    largest = max(flat.dim, data.observed.numel())
+    traits = data.observed.shape[-1]
+    largest = max(flat.dim, cell_numbers(flat.formalization.noise, data.observed.numel(), traits))
     together = max(1, TOGETHER // largest)
     total = torch.zeros((), device=parameters.device)
     for first in range(0, DRAWS, together):

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genomic_code.inference.flat import compose
 from genomic_code.inference.posterior import Fit
+from genomic_code.spec.noise.support import cell_numbers
 
 __all__ = ["to_datatree"]
 
@@ -118,7 +119,9 @@ def log_densities(fit: Fit, draws: int) -> dict[str, NDArray[np.float64]]:
     """`log_p` and `log_q` `(1, S)` of the draws."""
     log_p, log_q = [], []
     with torch.no_grad():
-        largest = max(fit.flat.dim, fit.guide.width, fit.data.observed.numel())
+        traits = fit.data.observed.shape[-1]
+        cells = cell_numbers(fit.formalization.noise, fit.data.observed.numel(), traits)
+        largest = max(fit.flat.dim, fit.guide.width, cells)
         for part in fit.flat_parts(draws, LARGEST // largest):
             log_p.append(fit.flat.log_joint(part, fit.data).double())
             log_q.append(fit.log_density(part).double())

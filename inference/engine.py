@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 from genomic_code.inference.flat import FlatModel
 from genomic_code.inference.graph import tidy
 from genomic_code.inference.guides import Guide
+from genomic_code.spec.noise.support import cell_numbers
 from genomic_code.spec.protocols import Data
 
 __all__ = ["BACKENDS", "State", "advance", "capture", "estimate_elbo", "make_step", "run"]
@@ -224,7 +225,9 @@ def estimate_elbo(
     """ELBO `(F, R)` by `draws` draws and its Monte-Carlo standard error, in nats."""
     values = []
     lead = parameters.shape[:2]
-    largest = max(flat.dim, guide.width, data.observed.shape[-2] * data.observed.shape[-1])
+    individuals, traits = data.observed.shape[-2:]
+    cells = cell_numbers(flat.formalization.noise, individuals * traits, traits)
+    largest = max(flat.dim, guide.width, cells)
     together = max(1, TOGETHER // (lead.numel() * largest))
     with torch.no_grad():
         for first in range(0, draws, together):

@@ -24,6 +24,7 @@ from genomic_code.inference.posterior import Fit
 from genomic_code.inference.starts import is_random, starts
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.formalizations import resolve
+from genomic_code.spec.noise.support import cell_numbers
 from genomic_code.spec.protocols import Data, Formalization
 from genomic_code.spec.standardize import Scaler
 
@@ -137,7 +138,8 @@ def plan(
     restarts = settings.restarts if any(is_random(site) for site in flat.sites) else 1
     guide = choose_guide(flat, settings.guide)
     parameters = guide.start(torch.zeros(flat.dim)).numel()
-    per_restart = max(shape.individuals * shape.traits, parameters // 2, guide.width)
+    cells = cell_numbers(model.noise, shape.individuals * shape.traits, shape.traits)
+    per_restart = max(cells, parameters // 2, guide.width)
     return restarts, max(1, BATCH // max(shape.individuals * shape.loci, restarts * per_restart))
 
 

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 from genomic_code.inference.engine import capture
 from genomic_code.inference.posterior import Fit
+from genomic_code.spec.noise.support import cell_numbers
 from genomic_code.spec.protocols import Data
 
 __all__ = ["TRAJECTORIES", "Chains", "affordable", "refine"]
@@ -48,7 +49,8 @@ class Chains(NamedTuple):
 def size(fit: Fit) -> int:
     """Numbers that the log joint of one draw touches."""
     data = fit.data
-    return int(fit.flat.dim + data.genotype.numel() + data.observed.numel())
+    cells = cell_numbers(fit.formalization.noise, data.observed.numel(), data.observed.shape[-1])
+    return int(fit.flat.dim + data.genotype.numel() + cells)
 
 
 def affordable(fit: Fit, draws: int) -> bool:

@@ -19,6 +19,7 @@ from genomic_code.inference.modes import Modes
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.html import summary
 from genomic_code.spec.model import observation
+from genomic_code.spec.noise.support import cell_numbers
 from genomic_code.spec.protocols import Data, Formalization, Shape, Weights
 from genomic_code.spec.standardize import Scaler, phenotype_sd, tensor
 
@@ -182,7 +183,9 @@ class Fit:
         if rows is not None:
             data = data.take(torch.from_numpy(rows))
         shape = data.shape
-        largest = max(self.flat.dim, self.guide.width, shape.individuals * shape.traits)
+        noise = self.formalization.noise
+        cells = cell_numbers(noise, shape.individuals * shape.traits, shape.traits)
+        largest = max(self.flat.dim, self.guide.width, cells)
         if not own and self.basis is not None:
             largest = max(largest, self.shape.loci * shape.traits)
         for number, part in enumerate(self.flat_parts(draws, CHUNK // largest, seed)):
@@ -191,8 +194,8 @@ class Fit:
                 weights, parameters = compose(self.formalization, values, shape)
                 expected = self.formalization.develop(weights, data.genotype, data.environment)
                 expected = expected.expand(len(part), -1, -1)
-                noise = observation(self.formalization, weights, parameters, expected, data)
-                yield Draws(part, expected, noise)
+                observed = observation(self.formalization, weights, parameters, expected, data)
+                yield Draws(part, expected, observed)
 
     def predict(self, cohort: Cohort | None = None, draws: int = 200) -> xr.Dataset:
         """Posterior prediction of every trait, in the units of the phenotype.

@@ -72,7 +72,10 @@ class Prior(Protocol):
 
 
 class Noise(Protocol):
-    """A measurement model: how traits scatter about what development expects."""
+    """A measurement model: how traits scatter about what development expects.
+
+    Optional, read where present: `nodes(traits)`, on how large a grid each density is summed.
+    """
 
     standardised: ClassVar[bool]
     """Whether the phenotype is standardised; False for counts and categories, kept as they are."""

@@ -38,6 +38,10 @@ class CommonFactorT(Continuous):
         """`noise_scale`, `noise_correlation` rho and `noise_freedom` nu, each `(..., T)`."""
         return StudentT().parameters(shape) | {"noise_correlation": noise_correlation(shape)}
 
+    def nodes(self, traits: int) -> int:
+        """Number of values of the common factor that each density is summed over."""
+        return 2 * reach(traits) + 1
+
     def distribution(
         self, expected: Tensor, parameters: Weights, data: Data
     ) -> dist.TorchDistribution:
@@ -136,11 +140,16 @@ class CommonFactorStudent(dist.TorchDistribution):
         return offset, 1 / (everything * precise).sum(0) + spread
 
 
-def grid(like: Tensor) -> Tensor:
-    """Values `(Q,)` of the common factor, for cells `(..., T)`.
+def reach(traits: int) -> int:
+    """Steps of the grid on either side of 0.
 
     The rule is exact to 1e-4 where the traits tell the factor within 1 / sqrt(1 + 3 T), three times
     as much as the prior of their loadings expects, and to 1e-2 where they tell seven times as much.
     """
-    half = math.ceil(FARTHEST * math.sqrt(1 + 3 * like.shape[-1]) / 1.5)
+    return math.ceil(FARTHEST * math.sqrt(1 + 3 * traits) / 1.5)
+
+
+def grid(like: Tensor) -> Tensor:
+    """Values `(Q,)` of the common factor, for cells `(..., T)`."""
+    half = reach(like.shape[-1])
     return FARTHEST / half * torch.arange(-half, half + 1, dtype=like.dtype, device=like.device)

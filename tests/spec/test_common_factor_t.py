@@ -11,6 +11,7 @@ from genomic_code.spec import Blueprint, Cohort, Factor, simulate
 from genomic_code.spec.noise import CommonFactor, CommonFactorT, StudentT
 from genomic_code.spec.noise.common import CommonFactorNormal, others
 from genomic_code.spec.noise.common_t import CommonFactorStudent
+from genomic_code.spec.noise.support import cell_numbers
 from genomic_code.spec.protocols import Data
 
 N, T = 5, 4
@@ -82,6 +83,19 @@ def test_the_grid_is_fine_enough(traits):
     light = CommonFactorStudent(*parts, torch.full_like(noise.loc, 1e9), noise.observed)
     gap = (light.log_prob(value) - noise.log_prob(value)).sum(-1)
     assert gap.abs().max() < 1e-3
+
+
+def test_room_for_the_grid_is_reckoned_with():
+    from genomic_code.inference.fit import plan
+
+    noise = CommonFactorT()
+    assert cell_numbers(StudentT(), 12, 3) == 12
+    assert cell_numbers(noise, 12, 3) == 12 * noise.nodes(3)
+    *parts, value = example()
+    assert CommonFactorStudent(*parts).on_grid(value)[0].shape[0] == noise.nodes(T)
+    large = simulate("factor", individuals=1000, loci=10, traits=40, seed=0)
+    restarts, together = plan(Factor(2, noise=noise), large, Settings())
+    assert restarts * together * 1000 * 40 * noise.nodes(40) <= 2 * 2**26
 
 
 def test_an_outlier_weighs_little():
