@@ -10,7 +10,7 @@ from torch import Size, Tensor
 from torch.distributions import constraints
 
 from genomic_code.spec.noise.common import noise_correlation
-from genomic_code.spec.noise.continuous import Continuous, StudentT, spread_scale
+from genomic_code.spec.noise.continuous import Continuous, StudentT, spread_scale, standard_t
 from genomic_code.spec.protocols import Data, Shape, Weights
 
 __all__ = ["CommonFactorStudent", "CommonFactorT"]
@@ -118,9 +118,9 @@ class CommonFactorStudent(dist.TorchDistribution):
         """Log densities `(Q, ..., N, T)` of cells given the factor, and log weights of its grid."""
         factor = grid(self.loc)
         factor = factor.reshape(-1, *(1,) * max(value.dim(), self.loc.dim()))
-        each = dist.StudentT(self.freedom, self.loc + self.loading * factor, self.scale)
+        residual = (value - self.loc - self.loading * factor) / self.scale
         weight = -0.5 * factor.square()
-        return each.log_prob(value), weight - weight.logsumexp(0)
+        return standard_t(residual, self.freedom) - self.scale.log(), weight - weight.logsumexp(0)
 
     def given(self, value: Tensor) -> tuple[Tensor, Tensor]:
         """Offset from its mean, and variance, `(..., N, T)` of the normal that a cell is nearly.

@@ -35,6 +35,22 @@ def drawn(noise, seed=0):
     return noise.parameters(data.shape), torch.randn(N, T), data
 
 
+def test_heavy_tails_are_those_of_student_t():
+    torch.manual_seed(0)
+    freedom, scale = 2 + 5 * torch.rand(4, 1, T), 0.5 + torch.rand(N, T)
+    loc, value = torch.randn(4, N, T), 3 * torch.randn(N, T)
+    ours = StudentT().distribution(
+        loc,
+        {"noise_freedom": freedom[:, 0], "noise_scale": torch.ones(T)},
+        inputs()._replace(error=(scale.square() + 1).sqrt()),
+    )
+    theirs = dist.StudentT(freedom, loc, (scale.square() + 2).sqrt())
+    torch.testing.assert_close(ours.log_prob(value), theirs.log_prob(value))
+    torch.testing.assert_close(ours.variance, theirs.variance)
+    wider = ours.expand((2, 4, N, T))
+    assert wider.log_prob(value).shape == wider.sample().shape == (2, 4, N, T)
+
+
 @pytest.mark.parametrize("noise", [make() for make in NOISES.values()], ids=list(NOISES))
 class TestEvery:
     def test_mean_is_the_mean_of_the_distribution(self, noise):
