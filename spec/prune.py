@@ -20,7 +20,7 @@ def prune(cohort: "Cohort", correlation: float = 0.9, window: int = 50) -> "Coho
     from genomic_code.spec.cohort import Cohort
 
     if isinstance(correlation, bool) or not 0 < correlation < 1:
-        raise ValueError(f"correlation must lie between 0 and 1, got {correlation!r}")
+        raise ValueError(f"correlation must lie between 0 and 1, such as 0.9, got {correlation!r}")
     if isinstance(window, bool) or not isinstance(window, int) or window < 1:
         raise ValueError(f"window must be an integer of at least 1, got {window!r}")
     loci = cohort.genotype.values.T.astype(np.float32)

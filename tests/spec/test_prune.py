@@ -52,7 +52,7 @@ def test_a_window_forgets():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"correlation": 1.0}, "correlation must lie between 0 and 1, got 1.0"),
+        ({"correlation": 1.0}, "correlation must lie between 0 and 1, such as 0.9, got 1.0"),
         ({"correlation": float("nan")}, "correlation must lie between 0 and 1"),
         ({"window": 0}, "window must be an integer of at least 1, got 0"),
     ],
