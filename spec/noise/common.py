@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import pyro.distributions as dist
 import torch
@@ -13,7 +13,10 @@ from genomic_code.spec.noise.continuous import Continuous, Normal, spread_scale
 from genomic_code.spec.priors import sample
 from genomic_code.spec.protocols import Data, Shape, Weights
 
-__all__ = ["CommonFactor", "CommonFactorNormal", "noise_correlation", "others"]
+__all__ = [
+    "CommonFactor", "CommonFactorCells", "CommonFactorNormal", "divided", "noise_correlation",
+    "others",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,7 @@ class CommonFactor(Continuous):
         self, expected: Tensor, parameters: Weights, data: Data
     ) -> dist.TorchDistribution:
         """Normal of batch shape `(..., N, T)`, correlated over traits."""
-        scale = spread_scale(parameters)
-        correlation = parameters["noise_correlation"][..., None, :]
-        own = (scale.square() * (1 - correlation.square()) + data.error.square()).sqrt()
-        return CommonFactorNormal(expected, scale * correlation, own, data.observed)
+        return CommonFactorNormal(expected, *divided(parameters, data), data.observed)
 
 
 def noise_correlation(shape: Shape) -> Tensor:
@@ -52,8 +52,16 @@ def noise_correlation(shape: Shape) -> Tensor:
     return correlation
 
 
-class CommonFactorNormal(dist.TorchDistribution):
-    """Normal cells `(..., N, T)` that are correlated over the last dimension by one factor.
+def divided(parameters: Weights, data: Data) -> tuple[Tensor, Tensor]:
+    """What a unit of the common factor adds to cells `(..., N, T)`, and the scale of the rest."""
+    scale = spread_scale(parameters)
+    correlation = parameters["noise_correlation"][..., None, :]
+    own = (scale.square() * (1 - correlation.square()) + data.error.square()).sqrt()
+    return scale * correlation, own
+
+
+class CommonFactorCells(dist.TorchDistribution):
+    """Cells `(..., N, T)` that are correlated over the last dimension by one normal factor.
 
     Moments are those of each cell by itself. `log_prob` is that of each cell given the observed
     cells before it; its sum over observed cells is the joint log density.
@@ -61,18 +69,26 @@ class CommonFactorNormal(dist.TorchDistribution):
     Args:
         loc: Means.
         loading: What a unit of the common factor adds.
-        scale: Standard deviations of the rest.
+        scale: Scales of the rest.
         observed: Which cells tell something of the common factor.
+        further: What else the rest needs.
     """
 
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
     support = constraints.real
+    has_rsample = True
 
-    def __init__(self, loc: Tensor, loading: Tensor, scale: Tensor, observed: Tensor) -> None:
-        self.loc, self.loading, self.scale, self.observed = torch.broadcast_tensors(
-            loc, loading, scale, observed
-        )
+    def __init__(
+        self, loc: Tensor, loading: Tensor, scale: Tensor, observed: Tensor, *further: Tensor
+    ) -> None:
+        self.parts = torch.broadcast_tensors(loc, loading, scale, observed, *further)
+        self.loc, self.loading, self.scale, self.observed = self.parts[:4]
         super().__init__(self.loc.shape, validate_args=False)
+
+    @property
+    def rest(self) -> dist.TorchDistribution:
+        """What is left of the cells without the mean and the common factor."""
+        raise NotImplementedError
 
     @property
     def mean(self) -> Tensor:
@@ -83,25 +99,31 @@ class CommonFactorNormal(dist.TorchDistribution):
     @property
     def variance(self) -> Tensor:
         """Variance of each cell by itself."""
-        total: Tensor = self.loading.square() + self.scale.square()
+        total: Tensor = self.loading.square() + self.rest.variance
         return total
 
     def expand(
         self, batch_shape: Size | list[int] | tuple[int, ...], _instance: Any = None
-    ) -> "CommonFactorNormal":
+    ) -> Self:
         """The same over more dimensions in front."""
-        parts = (self.loc, self.loading, self.scale, self.observed)
-        return CommonFactorNormal(*(part.expand(batch_shape) for part in parts))
+        return type(self)(*(part.expand(batch_shape) for part in self.parts))
 
     def rsample(self, sample_shape: Size | list[int] | tuple[int, ...] = ()) -> Tensor:
         """Reparameterised draws `(*sample_shape, ..., N, T)`."""
         shape = self._extended_shape(Size(sample_shape))
         factor = self.loc.new_empty(*shape[:-1], 1).normal_()
-        own = self.scale * self.loc.new_empty(shape).normal_()
-        draws: Tensor = self.loc + self.loading * factor + own
+        draws: Tensor = self.loc + self.loading * factor + self.rest.rsample(Size(sample_shape))
         return draws
 
-    has_rsample = True
+
+class CommonFactorNormal(CommonFactorCells):
+    """Cells of which the rest is normal, with `scale` its standard deviation."""
+
+    @property
+    def rest(self) -> dist.TorchDistribution:
+        """What is left of the cells without the mean and the common factor."""
+        left: dist.TorchDistribution = dist.Normal(torch.zeros_like(self.scale), self.scale)
+        return left
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log density `(..., N, T)` of each cell given the observed ones before it."""

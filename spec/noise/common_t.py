@@ -2,15 +2,13 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import pyro.distributions as dist
 import torch
-from torch import Size, Tensor
-from torch.distributions import constraints
+from torch import Tensor
 
-from genomic_code.spec.noise.common import noise_correlation
-from genomic_code.spec.noise.continuous import Continuous, StudentT, spread_scale, standard_t
+from genomic_code.spec.noise.common import CommonFactorCells, divided, noise_correlation
+from genomic_code.spec.noise.continuous import Continuous, StudentT, standard_t
 from genomic_code.spec.protocols import Data, Shape, Weights
 
 __all__ = ["CommonFactorStudent", "CommonFactorT"]
@@ -46,65 +44,26 @@ class CommonFactorT(Continuous):
         self, expected: Tensor, parameters: Weights, data: Data
     ) -> dist.TorchDistribution:
         """Student-t of batch shape `(..., N, T)`, correlated over traits."""
-        scale = spread_scale(parameters)
-        correlation = parameters["noise_correlation"][..., None, :]
-        own = (scale.square() * (1 - correlation.square()) + data.error.square()).sqrt()
         freedom = parameters["noise_freedom"][..., None, :]
-        return CommonFactorStudent(expected, scale * correlation, own, freedom, data.observed)
+        return CommonFactorStudent(expected, *divided(parameters, data), data.observed, freedom)
 
 
-class CommonFactorStudent(dist.TorchDistribution):
-    """Student-t cells `(..., N, T)` that share one normal factor over the last dimension.
-
-    Moments are those of each cell by itself. `log_prob` is that of each cell given the observed
-    cells before it; its sum over observed cells is the joint log density.
-
-    Args:
-        loc: Means.
-        loading: What a unit of the common factor adds.
-        scale: Scales of the rest.
-        freedom: Degrees of freedom of the rest, above 2.
-        observed: Which cells tell something of the common factor.
-    """
-
-    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
-    support = constraints.real
-    has_rsample = True
-
-    def __init__(
-        self, loc: Tensor, loading: Tensor, scale: Tensor, freedom: Tensor, observed: Tensor
-    ) -> None:
-        parts = torch.broadcast_tensors(loc, loading, scale, freedom, observed)
-        self.loc, self.loading, self.scale, self.freedom, self.observed = parts
-        super().__init__(self.loc.shape, validate_args=False)
+class CommonFactorStudent(CommonFactorCells):
+    """Cells of which the rest is Student's t, with degrees of freedom above 2 as its last part."""
 
     @property
-    def mean(self) -> Tensor:
-        """The means."""
-        mean: Tensor = self.loc
-        return mean
+    def freedom(self) -> Tensor:
+        """Degrees of freedom of each cell."""
+        freedom: Tensor = self.parts[4]
+        return freedom
 
     @property
-    def variance(self) -> Tensor:
-        """Variance of each cell by itself."""
-        own = self.scale.square() * self.freedom / (self.freedom - 2)
-        total: Tensor = self.loading.square() + own
-        return total
-
-    def expand(
-        self, batch_shape: Size | list[int] | tuple[int, ...], _instance: Any = None
-    ) -> "CommonFactorStudent":
-        """The same over more dimensions in front."""
-        parts = (self.loc, self.loading, self.scale, self.freedom, self.observed)
-        return CommonFactorStudent(*(part.expand(batch_shape) for part in parts))
-
-    def rsample(self, sample_shape: Size | list[int] | tuple[int, ...] = ()) -> Tensor:
-        """Draws `(*sample_shape, ..., N, T)`."""
-        shape = self._extended_shape(Size(sample_shape))
-        factor = self.loc.new_empty(*shape[:-1], 1).normal_()
-        own = dist.StudentT(self.freedom, 0.0, self.scale).rsample(Size(sample_shape))
-        draws: Tensor = self.loc + self.loading * factor + own
-        return draws
+    def rest(self) -> dist.TorchDistribution:
+        """What is left of the cells without the mean and the common factor."""
+        left: dist.TorchDistribution = dist.StudentT(
+            self.freedom, torch.zeros_like(self.scale), self.scale, validate_args=False
+        )
+        return left
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log density `(..., N, T)` of each cell given the observed ones before it."""

@@ -19,18 +19,18 @@ QUICK = Settings(restarts=1, screening=20, steps=300, cycles=4, elbo_draws=50)
 
 
 def example(seed=0):
-    """Means of three draws, loadings, scales, degrees of freedom, which are seen, and values."""
+    """Means of three draws, loadings, scales, which are seen, degrees of freedom, and values."""
     generator = torch.Generator().manual_seed(seed)
     loc, loading = (torch.randn(*s, generator=generator).double() for s in [(3, N, T), (1, T)])
     loading, scale = 0.7 * loading, 0.7 + torch.rand(N, T, generator=generator).double()
     freedom = 2.5 + 5 * torch.rand(1, T, generator=generator).double()
     seen = torch.rand(N, T, generator=generator) < 0.7
-    return loc, loading, scale, freedom, seen, torch.randn(N, T, generator=generator).double()
+    return loc, loading, scale, seen, freedom, torch.randn(N, T, generator=generator).double()
 
 
 def test_observed_cells_add_up_to_the_integral_over_the_factor():
     *parts, value = example()
-    loc, loading, scale, freedom, seen = parts
+    loc, loading, scale, seen, freedom = parts
     found = torch.where(seen, CommonFactorStudent(*parts).log_prob(value), 0.0).sum(-1)
     for n in range(N):
         own = seen[n].numpy()
@@ -51,19 +51,19 @@ def test_order_of_traits_does_not_change_the_sum():
     order = torch.tensor([2, 0, 3, 1])
     there = [part[..., order] for part in parts]
     sums = [
-        torch.where(own[-1], CommonFactorStudent(*own).log_prob(y), 0.0).sum(-1)
+        torch.where(own[3], CommonFactorStudent(*own).log_prob(y), 0.0).sum(-1)
         for own, y in ((parts, value), (there, value[..., order]))
     ]
     torch.testing.assert_close(*sums)
 
 
 def test_without_loadings_it_is_student_t_and_without_tails_the_common_factor():
-    loc, loading, scale, freedom, seen, value = example(2)
-    plain = CommonFactorStudent(loc, 0 * loading, scale, freedom, seen).log_prob(value)
+    loc, loading, scale, seen, freedom, value = example(2)
+    plain = CommonFactorStudent(loc, 0 * loading, scale, seen, freedom).log_prob(value)
     torch.testing.assert_close(
         plain, torch.distributions.StudentT(freedom, loc, scale).log_prob(value)
     )
-    light = CommonFactorStudent(loc, loading, scale, torch.full_like(freedom, 1e7), seen)
+    light = CommonFactorStudent(loc, loading, scale, seen, torch.full_like(freedom, 1e7))
     normal = CommonFactorNormal(loc, loading, scale, seen)
     close = {"rtol": 1e-4, "atol": 1e-4}  # what the grid promises
     torch.testing.assert_close(light.log_prob(value), normal.log_prob(value), **close)
@@ -79,8 +79,7 @@ def test_the_grid_is_fine_enough(traits):
     noise = CommonFactorNormal(torch.zeros(50, traits).double(), loading, 1.0 + 0 * loading,
                                torch.ones(50, traits, dtype=torch.bool))  # fmt: skip
     value = noise.sample()
-    parts = (noise.loc, noise.loading, noise.scale)
-    light = CommonFactorStudent(*parts, torch.full_like(noise.loc, 1e9), noise.observed)
+    light = CommonFactorStudent(*noise.parts, torch.full_like(noise.loc, 1e9))
     gap = (light.log_prob(value) - noise.log_prob(value)).sum(-1)
     assert gap.abs().max() < 1e-3
 
@@ -99,11 +98,11 @@ def test_room_for_the_grid_is_reckoned_with():
 
 
 def test_an_outlier_weighs_little():
-    loc, loading, scale, freedom, seen, value = example(3)
+    loc, loading, scale, seen, freedom, value = example(3)
     everyone = torch.ones_like(seen)
     far = value.clone()
     far[0, 0] = 50.0
-    noise = CommonFactorStudent(loc, loading, scale, freedom, everyone)
+    noise = CommonFactorStudent(loc, loading, scale, everyone, freedom)
     assert (noise.given(far)[1][:, 0, 0] > 20 * noise.given(value)[1][:, 0, 0]).all()
     # nor does it move the others as far as a normal would
     moved = (noise.given(far)[0] - noise.given(value)[0])[:, 0, 1:].abs().max()
@@ -113,9 +112,9 @@ def test_an_outlier_weighs_little():
 
 
 def test_draws_have_the_covariance():
-    loc, loading, scale, freedom, seen, _ = example(4)
+    loc, loading, scale, seen, freedom, _ = example(4)
     freedom = freedom + 4  # so that variances of draws have one
-    noise = CommonFactorStudent(loc[0, :1], loading, scale[:1], freedom, seen[:1])
+    noise = CommonFactorStudent(loc[0, :1], loading, scale[:1], seen[:1], freedom)
     torch.manual_seed(0)
     draws = noise.sample((80_000,))[:, 0]
     expected = loading.T @ loading
