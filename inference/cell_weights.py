@@ -3,7 +3,8 @@
 Student's t is a normal whose precision has a gamma distribution: given the residual a cell weighs
 E (nu + 1) / (nu + residual^2 / sigma^2). Noise with a common factor is normal given the other
 traits: with precision p = 1 + sum l^2 / s^2 over them and m = sum (l r / s^2) / p, a cell has the
-offset l m and the variance s^2 + l^2 / p. A fit by mean field says what the residuals are.
+offset l m and the variance s^2 + l^2 / p. Where it has heavy tails too, both hold nearly. A fit by
+mean field says what the residuals are.
 """
 
 import pyro.distributions as dist
@@ -13,8 +14,7 @@ from torch import Tensor
 from genomic_code.inference.flat import FlatModel, compose, unvalidated
 from genomic_code.inference.guides import MeanField
 from genomic_code.spec.noise import CommonFactor, CommonFactorT, StudentT
-from genomic_code.spec.noise.common import CommonFactorNormal, others
-from genomic_code.spec.noise.common_t import CommonFactorStudent
+from genomic_code.spec.noise.common import CommonFactorCells
 from genomic_code.spec.noise.support import cell_numbers
 from genomic_code.spec.protocols import Data
 
@@ -33,8 +33,7 @@ def cell_weights(
 
     Means over what mean field with these parameters `(..., 2 P)` makes of all sites.
     """
-    traits = data.observed.shape[-1]
-    largest = max(flat.dim, cell_numbers(flat.formalization.noise, data.observed.numel(), traits))
+    largest = max(flat.dim, cell_numbers(flat.formalization.noise, data.observed.shape))
     together = max(1, TOGETHER // largest)
     total = torch.zeros((), device=parameters.device)
     for first in range(0, DRAWS, together):
@@ -46,12 +45,9 @@ def cell_weights(
             expected = flat.formalization.develop(weights, data.genotype, data.environment)
             assert data.phenotype is not None
             cell = flat.formalization.noise.distribution(expected, scatter, data)
-            if isinstance(cell, CommonFactorNormal):
-                offset, variance = cell.given(data.phenotype, others)
-                cells = torch.stack([cell.variance / variance, offset], -3)
-            elif isinstance(cell, CommonFactorStudent):
-                offset, variance = cell.given(data.phenotype)
-                unit = scatter["noise_scale"][..., None, :].square()
+            if isinstance(cell, CommonFactorCells):
+                offset, variance = cell.given_others(data.phenotype)
+                unit = cell.loading.square() + cell.scale.square()  # known errors included
                 cells = torch.stack([unit / variance, offset], -3)
             else:
                 cells = tails(cell, data.phenotype)[..., None, :, :]

@@ -119,8 +119,7 @@ def log_densities(fit: Fit, draws: int) -> dict[str, NDArray[np.float64]]:
     """`log_p` and `log_q` `(1, S)` of the draws."""
     log_p, log_q = [], []
     with torch.no_grad():
-        traits = fit.data.observed.shape[-1]
-        cells = cell_numbers(fit.formalization.noise, fit.data.observed.numel(), traits)
+        cells = cell_numbers(fit.formalization.noise, fit.data.observed.shape)
         largest = max(fit.flat.dim, fit.guide.width, cells)
         for part in fit.flat_parts(draws, LARGEST // largest):
             log_p.append(fit.flat.log_joint(part, fit.data).double())

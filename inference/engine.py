@@ -225,8 +225,7 @@ def estimate_elbo(
     """ELBO `(F, R)` by `draws` draws and its Monte-Carlo standard error, in nats."""
     values = []
     lead = parameters.shape[:2]
-    individuals, traits = data.observed.shape[-2:]
-    cells = cell_numbers(flat.formalization.noise, individuals * traits, traits)
+    cells = cell_numbers(flat.formalization.noise, data.observed.shape[-2:])
     largest = max(flat.dim, guide.width, cells)
     together = max(1, TOGETHER // (lead.numel() * largest))
     with torch.no_grad():

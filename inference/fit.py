@@ -138,7 +138,7 @@ def plan(
     restarts = settings.restarts if any(is_random(site) for site in flat.sites) else 1
     guide = choose_guide(flat, settings.guide)
     parameters = guide.start(torch.zeros(flat.dim)).numel()
-    cells = cell_numbers(model.noise, shape.individuals * shape.traits, shape.traits)
+    cells = cell_numbers(model.noise, (shape.individuals, shape.traits))
     per_restart = max(cells, parameters // 2, guide.width)
     return restarts, max(1, BATCH // max(shape.individuals * shape.loci, restarts * per_restart))
 

@@ -49,7 +49,7 @@ class Chains(NamedTuple):
 def size(fit: Fit) -> int:
     """Numbers that the log joint of one draw touches."""
     data = fit.data
-    cells = cell_numbers(fit.formalization.noise, data.observed.numel(), data.observed.shape[-1])
+    cells = cell_numbers(fit.formalization.noise, data.observed.shape)
     return int(fit.flat.dim + data.genotype.numel() + cells)
 
 

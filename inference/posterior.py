@@ -183,8 +183,7 @@ class Fit:
         if rows is not None:
             data = data.take(torch.from_numpy(rows))
         shape = data.shape
-        noise = self.formalization.noise
-        cells = cell_numbers(noise, shape.individuals * shape.traits, shape.traits)
+        cells = cell_numbers(self.formalization.noise, (shape.individuals, shape.traits))
         largest = max(self.flat.dim, self.guide.width, cells)
         if not own and self.basis is not None:
             largest = max(largest, self.shape.loci * shape.traits)
@@ -194,8 +193,8 @@ class Fit:
                 weights, parameters = compose(self.formalization, values, shape)
                 expected = self.formalization.develop(weights, data.genotype, data.environment)
                 expected = expected.expand(len(part), -1, -1)
-                observed = observation(self.formalization, weights, parameters, expected, data)
-                yield Draws(part, expected, observed)
+                noise = observation(self.formalization, weights, parameters, expected, data)
+                yield Draws(part, expected, noise)
 
     def predict(self, cohort: Cohort | None = None, draws: int = 200) -> xr.Dataset:
         """Posterior prediction of every trait, in the units of the phenotype.

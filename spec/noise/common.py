@@ -90,6 +90,10 @@ class CommonFactorCells(dist.TorchDistribution):
         """What is left of the cells without the mean and the common factor."""
         raise NotImplementedError
 
+    def given_others(self, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Offset from its mean, and variance, `(..., N, T)` of each cell given all other traits."""
+        raise NotImplementedError
+
     @property
     def mean(self) -> Tensor:
         """The means."""
@@ -130,6 +134,10 @@ class CommonFactorNormal(CommonFactorCells):
         offset, variance = self.given(value, before)
         density: Tensor = dist.Normal(self.loc + offset, variance.sqrt()).log_prob(value)
         return density
+
+    def given_others(self, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Offset from its mean, and variance, `(..., N, T)` of each cell given all other traits."""
+        return self.given(value, others)
 
     def given(self, value: Tensor, total: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
         """Offset from its mean, and variance, `(..., N, T)` of each cell given others.

@@ -81,7 +81,7 @@ class CommonFactorStudent(CommonFactorCells):
         weight = -0.5 * factor.square()
         return standard_t(residual, self.freedom) - self.scale.log(), weight - weight.logsumexp(0)
 
-    def given(self, value: Tensor) -> tuple[Tensor, Tensor]:
+    def given_others(self, value: Tensor) -> tuple[Tensor, Tensor]:
         """Offset from its mean, and variance, `(..., N, T)` of the normal that a cell is nearly.
 
         Given the other observed traits the factor moves it by an offset and some variance; given

@@ -7,12 +7,15 @@ from scipy import integrate, stats
 
 from genomic_code import load
 from genomic_code.inference import Settings, fit
+from genomic_code.inference.cell_weights import cell_weights
+from genomic_code.inference.flat import FlatModel
 from genomic_code.spec import Blueprint, Cohort, Factor, simulate
 from genomic_code.spec.noise import CommonFactor, CommonFactorT, StudentT
-from genomic_code.spec.noise.common import CommonFactorNormal, others
+from genomic_code.spec.noise.common import CommonFactorNormal
 from genomic_code.spec.noise.common_t import CommonFactorStudent
 from genomic_code.spec.noise.support import cell_numbers
 from genomic_code.spec.protocols import Data
+from genomic_code.spec.standardize import Scaler
 
 N, T = 5, 4
 QUICK = Settings(restarts=1, screening=20, steps=300, cycles=4, elbo_draws=50)
@@ -67,7 +70,7 @@ def test_without_loadings_it_is_student_t_and_without_tails_the_common_factor():
     normal = CommonFactorNormal(loc, loading, scale, seen)
     close = {"rtol": 1e-4, "atol": 1e-4}  # what the grid promises
     torch.testing.assert_close(light.log_prob(value), normal.log_prob(value), **close)
-    torch.testing.assert_close(light.given(value), normal.given(value, others), **close)
+    torch.testing.assert_close(light.given_others(value), normal.given_others(value), **close)
     torch.testing.assert_close(light.variance, normal.variance, **close)
 
 
@@ -88,8 +91,8 @@ def test_room_for_the_grid_is_reckoned_with():
     from genomic_code.inference.fit import plan
 
     noise = CommonFactorT()
-    assert cell_numbers(StudentT(), 12, 3) == 12
-    assert cell_numbers(noise, 12, 3) == 12 * noise.nodes(3)
+    assert cell_numbers(StudentT(), (4, 3)) == 12
+    assert cell_numbers(noise, (4, 3)) == 12 * noise.nodes(3)
     *parts, value = example()
     assert CommonFactorStudent(*parts).on_grid(value)[0].shape[0] == noise.nodes(T)
     large = simulate("factor", individuals=1000, loci=10, traits=40, seed=0)
@@ -103,11 +106,11 @@ def test_an_outlier_weighs_little():
     far = value.clone()
     far[0, 0] = 50.0
     noise = CommonFactorStudent(loc, loading, scale, everyone, freedom)
-    assert (noise.given(far)[1][:, 0, 0] > 20 * noise.given(value)[1][:, 0, 0]).all()
+    assert (noise.given_others(far)[1][:, 0, 0] > 20 * noise.given_others(value)[1][:, 0, 0]).all()
     # nor does it move the others as far as a normal would
-    moved = (noise.given(far)[0] - noise.given(value)[0])[:, 0, 1:].abs().max()
+    moved = (noise.given_others(far)[0] - noise.given_others(value)[0])[:, 0, 1:].abs().max()
     normal = CommonFactorNormal(loc, loading, scale, everyone)
-    there, here = normal.given(far, others)[0], normal.given(value, others)[0]
+    there, here = normal.given_others(far)[0], normal.given_others(value)[0]
     assert moved < 0.1 * (there - here)[:, 0, 1:].abs().max()
 
 
@@ -156,6 +159,24 @@ def test_it_fits_where_both_are_needed(confounded, tmp_path):
     read = load(own.save(tmp_path / "fit.nc"))
     assert torch.equal(read.flat_draws(20), own.flat_draws(20))
     np.testing.assert_array_equal(read.log_predictive(), own.log_predictive())
+
+
+def test_cells_weigh_as_under_normal_noise_where_tails_are_light():
+    """Known errors too; at the same weights, with degrees of freedom of 1e6."""
+    cohort = simulate("blueprint", individuals=30, loci=6, traits=3, error=0.4, seed=2)
+    data = Scaler.fit(cohort).data(cohort)
+    found = []
+    for noise in (CommonFactor(), CommonFactorT()):
+        flat = FlatModel(Blueprint(noise=noise), data.shape)
+        location = torch.zeros(flat.dim)
+        for site in flat.sites:
+            if site.name == "noise_loading":
+                location[site.start : site.stop] = 1.0
+            if site.name == "noise_tail":
+                location[site.start : site.stop] = np.log(1e6)
+        known = torch.cat([location, torch.full_like(location, -20.0)])
+        found.append(cell_weights(flat, data, known, torch.Generator().manual_seed(0)))
+    torch.testing.assert_close(*found, rtol=1e-3, atol=1e-3)
 
 
 def test_latents_fit_too(confounded):
