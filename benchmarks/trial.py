@@ -33,7 +33,7 @@ from genomic_code.spec.noise import NOISES
 
 SETS = "multitrait,kinsler2020,haber2016,mallard_mutation"
 AS_MEASURED = "as_measured"
-RIVALS = "null,factor,blueprint,polygenic,generative"
+RIVALS = "null,factor,blueprint,hotspot,polygenic,generative"
 LOCI = 2000
 TRANSFORMS = {"multitrait": "log"}
 """Scale of the traits, where it is not the one measured."""
@@ -57,11 +57,9 @@ def prepared(
     return cohort if transform == AS_MEASURED else cohort.transform(transform)
 
 
-def trial(
-    cohort: Cohort, rivals: list[str], seed: int, noise: str, repeats: int
-) -> dict[str, object]:
+def trial(cohort: Cohort, rivals: str, seed: int, noise: str, repeats: int) -> dict[str, object]:
     """The verdict on one data set under one seed."""
-    models = [FORMALIZATIONS[rival](noise=NOISES[noise]()) for rival in rivals]
+    models = [FORMALIZATIONS[rival](noise=NOISES[noise]()) for rival in rivals.split(",")]
     started = time.process_time()
     settings = Settings(guide="collapsed")
     result = compare(models, cohort, repeats=repeats, seed=seed, settings=settings, progress=False)
@@ -74,6 +72,7 @@ def trial(
         "transform": cohort.dataset.attrs.get("transform", AS_MEASURED).replace("; ", ","),
         "noise": noise,
         "repeats": repeats,
+        "rivals": rivals,
         "individuals": len(cohort),
         "loci": cohort.shape.loci,
         "whole": "individuals" if result.units is None else "groups",
@@ -107,14 +106,16 @@ def main(
 ) -> None:
     """Print a line for each data set and seed, and the verdicts in words."""
     torch.set_num_threads(1)
-    records = Finished(out, ["data", "seed", "transform", "noise", "repeats"])
+    keys = ["data", "seed", "transform", "noise", "repeats", "rivals", "individuals", "loci"]
+    records = Finished(out, keys)
     for name in names.split(","):
         for seed in map(int, seeds.split(",")):
             scale = transform or TRANSFORMS.get(name, AS_MEASURED)
-            if (name, seed, scale, noise, repeats) in records.done:
-                continue
             cohort = prepared(name, scale, most, seed, loci)
-            row = trial(cohort, rivals.split(","), seed, noise, repeats)
+            key = (name, seed, scale, noise, repeats, rivals, len(cohort), cohort.shape.loci)
+            if key in records.done:
+                continue
+            row = trial(cohort, rivals, seed, noise, repeats)
             print(f"{name}, seed {seed}: {row['verdict']}", flush=True)
             records.add(row)
     print(records.rows.drop(columns="verdict").to_string(index=False, float_format="%.3f"))

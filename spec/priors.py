@@ -100,12 +100,18 @@ class Horseshoe:
         z ~ N(0, 1), lam ~ HalfCauchy(1), tau ~ LogNormal(log tau0, 1), c^2 ~ InvGamma(2, slab)
 
     Piironen & Vehtari 2017, doi:10.1214/17-EJS1337SI. The last dimension is the column.
+
+    With `shared`, lam_lt is multiplied by eta_l ~ HalfCauchy(1), a scale of the row that all its
+    columns share: weights that are not zero come in the same rows, with a size and sign of their
+    own each. Ruffieux et al. 2020, doi:10.1214/20-AOAS1332 (there of inclusion, here of scale).
     """
 
     tau: float = 0.1
     """Prior median of the global scale tau0; positive."""
     slab: float = 0.2
     """Scale of the inverse-gamma prior of the squared slab width c^2; positive."""
+    shared: bool = False
+    """Whether each row has a scale that its columns share."""
 
     def __post_init__(self) -> None:
         positive_fields(self, "tau", "slab")
@@ -118,6 +124,9 @@ class Horseshoe:
         shrink = sample(f"{name}_global", dist.LogNormal(math.log(self.tau), 1.0), column)
         slab = sample(f"{name}_slab", dist.InverseGamma(2.0, self.slab), column)
         lead = (..., *(None,) * (len(sizes) - 1), slice(None))
+        if self.shared:
+            row = {each: sizes[each] for each in list(sizes)[:-1]}
+            local = local * sample(f"{name}_row", dist.HalfCauchy(1.0), row)[..., None]
         wide = shrink[lead] * local
         return weights * wide * torch.rsqrt(1 + wide.square() / slab[lead])
 
@@ -129,7 +138,8 @@ class Horseshoe:
         wide = within * torch.rsqrt(1 - within.square() / (0.6 * self.slab))
         local = torch.where(size > 0, wide / self.tau, 1.0)
         column = weights.new_ones(weights.shape[-1])
-        return {
+        row = {f"{name}_row": weights.new_ones(weights.shape[:-1])} if self.shared else {}
+        return row | {
             name: weights.sign() * torch.where(size > most, size / most, 1.0),
             f"{name}_local": local,
             f"{name}_global": self.tau * column,

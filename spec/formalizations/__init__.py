@@ -9,6 +9,7 @@ from genomic_code.spec.formalizations.epistatic import Epistatic
 from genomic_code.spec.formalizations.factor import Factor
 from genomic_code.spec.formalizations.gene_circuit import GeneCircuit
 from genomic_code.spec.formalizations.generative import Generative
+from genomic_code.spec.formalizations.hotspot import Hotspot
 from genomic_code.spec.formalizations.null import Null
 from genomic_code.spec.formalizations.polygenic import Polygenic
 from genomic_code.spec.formalizations.positional_information import PositionalInformation
@@ -28,6 +29,7 @@ __all__ = [
     "Factor",
     "GeneCircuit",
     "Generative",
+    "Hotspot",
     "Null",
     "Polygenic",
     "PositionalInformation",
@@ -40,6 +42,7 @@ FORMALIZATIONS: dict[str, type[Formalization]] = {
     "null": Null,
     "factor": Factor,
     "blueprint": Blueprint,
+    "hotspot": Hotspot,
     "polygenic": Polygenic,
     "epistatic": Epistatic,
     "program": Program,

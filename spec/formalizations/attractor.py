@@ -62,7 +62,7 @@ class Attractor:
     """Latents that relax on an energy landscape, tilted by the genotype."""
 
     name: ClassVar[str] = "attractor"
-    complexity: ClassVar[int] = 8
+    complexity: ClassVar[int] = 9
     rotatable: ClassVar[bool] = True
     _repr_html_ = formalization_html
 

@@ -41,6 +41,7 @@ class Blueprint:
     complexity: ClassVar[int] = 2
     rotatable: ClassVar[bool] = False
     direct: ClassVar[bool] = True
+    shared: ClassVar[bool] = False
     _repr_html_ = formalization_html
 
     loci_per_trait: float = 8.0
@@ -63,7 +64,7 @@ class Blueprint:
         """Prior of the effects."""
         causal = min(self.loci_per_trait, shape.loci / 2)
         tau0 = causal / (shape.loci - causal) / math.sqrt(shape.individuals)
-        return choose(self.prior, "effects", Horseshoe(6 * tau0))
+        return choose(self.prior, "effects", Horseshoe(6 * tau0, shared=self.shared))
 
     def starts(self, data: Data, generator: torch.Generator) -> dict[str, Tensor]:
         """Start at the loci that forward selection takes."""

@@ -51,7 +51,7 @@ class Bottleneck:
     """A hypernetwork: genes, expressed along a line of hidden units, wire the network."""
 
     name: ClassVar[str] = "bottleneck"
-    complexity: ClassVar[int] = 10
+    complexity: ClassVar[int] = 11
     rotatable: ClassVar[bool] = True
     _repr_html_ = formalization_html
 

@@ -45,7 +45,7 @@ class Conditional:
     """Latents and environment decoded together by a tanh network."""
 
     name: ClassVar[str] = "conditional"
-    complexity: ClassVar[int] = 9
+    complexity: ClassVar[int] = 10
     rotatable: ClassVar[bool] = True
     _repr_html_ = formalization_html
 

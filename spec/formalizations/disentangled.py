@@ -67,7 +67,7 @@ class Disentangled:
     """Few traits a latent, each by its own response curve."""
 
     name: ClassVar[str] = "disentangled"
-    complexity: ClassVar[int] = 7
+    complexity: ClassVar[int] = 8
     rotatable: ClassVar[bool] = True
     _repr_html_ = formalization_html
 

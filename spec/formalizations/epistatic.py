@@ -52,7 +52,7 @@ class Epistatic:
     """Sparse additive effects and sparse effects of pairs of loci."""
 
     name: ClassVar[str] = "epistatic"
-    complexity: ClassVar[int] = 4
+    complexity: ClassVar[int] = 5
     rotatable: ClassVar[bool] = False
     direct: ClassVar[bool] = True
     _repr_html_ = formalization_html

@@ -74,7 +74,7 @@ class GeneCircuit(Line):
     """Zygotic genes on a line of nuclei, driven by maternal gradients."""
 
     name: ClassVar[str] = "gene_circuit"
-    complexity: ClassVar[int] = 11
+    complexity: ClassVar[int] = 12
     rotatable: ClassVar[bool] = False
     _repr_html_ = formalization_html
 

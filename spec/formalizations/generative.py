@@ -73,7 +73,7 @@ class Generative:
     """Latents decoded into traits by a tanh network, linearly or by a Gaussian process."""
 
     name: ClassVar[str] = "generative"
-    complexity: ClassVar[int] = 6
+    complexity: ClassVar[int] = 7
     rotatable: ClassVar[bool] = True
     _repr_html_ = formalization_html
 

@@ -43,7 +43,7 @@ class Polygenic:
     """Dense additive effects, correlated over traits."""
 
     name: ClassVar[str] = "polygenic"
-    complexity: ClassVar[int] = 3
+    complexity: ClassVar[int] = 4
     rotatable: ClassVar[bool] = True
     _repr_html_ = formalization_html
 

@@ -76,7 +76,7 @@ class PositionalInformation(Line):
     """Latents of maternal gradients, decoded in each nucleus by a tanh network."""
 
     name: ClassVar[str] = "positional_information"
-    complexity: ClassVar[int] = 13
+    complexity: ClassVar[int] = 14
     rotatable: ClassVar[bool] = False
     _repr_html_ = formalization_html
 

@@ -53,7 +53,7 @@ class Program:
     """Ordered steps behind cumulative gates, without feedback."""
 
     name: ClassVar[str] = "program"
-    complexity: ClassVar[int] = 5
+    complexity: ClassVar[int] = 6
     rotatable: ClassVar[bool] = True
     _repr_html_ = formalization_html
 

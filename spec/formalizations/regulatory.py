@@ -71,7 +71,7 @@ class Regulatory:
     """Two hidden layers from genotype to latents, a tanh decoder, and noise decoded with it."""
 
     name: ClassVar[str] = "regulatory"
-    complexity: ClassVar[int] = 12
+    complexity: ClassVar[int] = 13
     rotatable: ClassVar[bool] = True
     caution: ClassVar[str] = "a mean-field guide prunes its layers: see NetworkEnsemble"
     _repr_html_ = formalization_html

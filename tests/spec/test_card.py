@@ -58,7 +58,7 @@ def test_priors_by_name_are_stated():
     text = str(card(Generative(prior={"decoder": Horseshoe(0.1)}), SMALL))
     assert "Prior of decoder" in text
     assert "tau ~ LogNormal(log tau0, 1)" in text
-    assert "Horseshoe(tau=0.1, slab=0.2)" in text
+    assert "Horseshoe(tau=0.1, slab=0.2, shared=False)" in text
 
 
 @pytest.mark.parametrize("noise", list(NOISES))

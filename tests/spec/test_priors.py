@@ -16,7 +16,10 @@ def trace_of(prior, sizes=SIZES, seed=0):
     return poutine.trace(lambda: prior("effects", sizes)).get_trace()
 
 
-@pytest.mark.parametrize("prior", [Dense(), Horseshoe(), ARD(), ARD(over="trait")])
+SHARED = Horseshoe(shared=True)
+
+
+@pytest.mark.parametrize("prior", [Dense(), Horseshoe(), SHARED, ARD(), ARD(over="trait")])
 def test_sites_carry_their_dimensions(prior):
     trace = trace_of(prior)
     assert trace.nodes["_RETURN"]["value"].shape == (7, 3)
@@ -27,13 +30,19 @@ def test_sites_carry_their_dimensions(prior):
 
 @pytest.mark.parametrize(
     ("prior", "isotropic"),
-    [(Dense(), True), (Horseshoe(), False), (ARD(), False), (ARD(over="trait"), True)],
+    [
+        (Dense(), True),
+        (Horseshoe(), False),
+        (SHARED, False),
+        (ARD(), False),
+        (ARD(over="trait"), True),
+    ],
 )
 def test_only_priors_that_treat_loci_alike_let_the_basis_turn(prior, isotropic):
     assert trace_of(prior).nodes["effects"]["infer"].get("isotropic", False) is isotropic
 
 
-@pytest.mark.parametrize("prior", [Dense(0.5), Horseshoe(), ARD(), ARD(over="trait")])
+@pytest.mark.parametrize("prior", [Dense(0.5), Horseshoe(), SHARED, ARD(), ARD(over="trait")])
 def test_leading_dimensions_are_a_loop(prior):
     draws = [trace_of(prior, seed=seed) for seed in range(4)]
     names = list(draws[0].stochastic_nodes)
@@ -67,6 +76,24 @@ def test_horseshoe_is_the_formula():
     assert trace.nodes["effects_global"]["fn"].base_dist.base_dist.loc.flatten()[0] == (
         pytest.approx(math.log(0.3))
     )
+
+
+def test_a_shared_horseshoe_widens_whole_rows():
+    trace = trace_of(SHARED)
+    values = {name: trace.nodes[name]["value"] for name in trace.stochastic_nodes}
+    local = values["effects_local"] * values.pop("effects_row")[:, None]
+    alone = poutine.condition(Horseshoe(), values | {"effects_local": local})("effects", SIZES)
+    torch.testing.assert_close(trace.nodes["_RETURN"]["value"], alone)
+
+
+@pytest.mark.parametrize("prior", [Horseshoe(0.2), Horseshoe(0.2, shared=True)])
+def test_a_horseshoe_finds_sites_that_make_given_weights(prior):
+    weights = torch.tensor([[0.0, 0.3, -0.1], [0.02, -0.9, 0.0]])
+    sites = prior.sites("effects", weights)
+    made = poutine.condition(prior, sites)("effects", {"locus": 2, "trait": 3})
+    kept = weights != 0
+    torch.testing.assert_close(made[kept], weights[kept], rtol=1e-4, atol=1e-6)
+    assert made[~kept].abs().max() == 0
 
 
 def test_correlation_of_one_trait_is_one():

@@ -9,11 +9,13 @@ from genomic_code.spec.formalizations import (
     Disentangled,
     Epistatic,
     Generative,
+    Hotspot,
     Program,
 )
 from genomic_code.spec.protocols import Data, Shape
 
 MODELS = {
+    "hotspot": Hotspot(),
     "epistatic": Epistatic(),
     "program": Program(),
     "generative": Generative(),
@@ -125,7 +127,7 @@ def pair_order(model, loci, order):
 @pytest.mark.parametrize(
     "model",
     [m for m in MODELS.values() if m.rotatable],
-    ids=[k for k in MODELS if k != "epistatic"],
+    ids=[k for k, m in MODELS.items() if m.rotatable],
 )
 def test_the_basis_of_the_genotype_does_not_matter(model, small_data, prior_sites, log_joint):
     data = small_data()
