@@ -1,8 +1,9 @@
 """Sparse effects that share their loci over traits, and pairs of the leading loci: predictions.
 
-`blueprint` (with pairs: `epistatic`) under a prior in which traits share where they look, but not
-what they find; see `inference.hotspot_chain` for the model. Under linkage a mean-field guide
-spreads an effect over neighbours; the sampler used here does not.
+What `hotspot` claims, with pairs besides: traits share where they look, but not what they find;
+see `inference.hotspot_chain` for the model, whose sizes of effects are a mixture instead of a
+horseshoe. Its sampler takes thousands of linked markers, for which the joint posterior of
+`hotspot` is too dear and mean field would spread an effect over neighbours.
 """
 
 from dataclasses import dataclass, field

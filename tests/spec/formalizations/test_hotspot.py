@@ -22,7 +22,7 @@ def test_loci_that_are_alike_are_blueprint(small_data, prior_sites, log_joint):
 
 
 def test_traits_share_the_sizes_of_a_locus():
-    """log |z eta lam|: the variance of eta is 2.467 of 2.467 + 2.467 + 1.234, a correlation of .4."""
+    """Of the variance of log |z eta lam|, 1.23 + 2.47 + 2.47, eta has 0.4."""
     torch.manual_seed(0)
     sizes = {"locus": 20_000, "trait": 2}
     for prior, expected in ((Horseshoe(slab=1e9, shared=True), 0.4), (Horseshoe(slab=1e9), 0.0)):
