@@ -18,7 +18,7 @@ from genomic_code.inference.fit import fit, fit_folds
 from genomic_code.inference.flat import FlatModel, compose, unvalidated
 from genomic_code.inference.guide_choice import choose_guide
 from genomic_code.inference.optimise import Settings
-from genomic_code.spec import Blueprint, Cohort, Epistatic, simulate
+from genomic_code.spec import Blueprint, Cohort, Epistatic, Hotspot, simulate
 from genomic_code.spec.noise import CommonFactor, Normal, Poisson, StudentT
 from genomic_code.spec.priors import ARD, Dense, sample
 from genomic_code.spec.protocols import Data, Formalization, Noise, Shape
@@ -68,7 +68,9 @@ def test_density_is_that_of_the_draws(options: dict[str, float]) -> None:
 
 
 @cases
-@pytest.mark.parametrize("model", [Blueprint(), Epistatic()], ids=lambda model: model.name)
+@pytest.mark.parametrize(
+    "model", [Blueprint(), Hotspot(), Epistatic()], ids=lambda model: model.name
+)
 @pytest.mark.usefixtures("double_precision")
 def test_the_short_way_to_the_slope_is_the_long_one(
     model: Formalization, options: dict[str, float]
