@@ -15,7 +15,8 @@ says whether the winner passes the absolute checks (held-out coverage, signature
 architecture).
 
 The logarithm was not in the first protocol: with amounts as measured, which `--transform
-as_measured` still gives, `generative` won and no rival passed the checks.
+as_measured` still gives, `generative` won and no rival passed the checks. Nor was `hotspot` among
+the first rivals: it came when the crosses had been seen.
 """
 
 import time
