@@ -17,8 +17,8 @@ import typer
 from trial import LOCI, RIVALS, prepared
 
 from genomic_code.inference import Settings, certify
-from genomic_code.spec.formalizations import FORMALIZATIONS
-from genomic_code.spec.noise import NOISES
+from genomic_code.inference.cli.shared import chosen, names_in
+from genomic_code.inference.compare import MODES
 
 
 def main(
@@ -29,7 +29,7 @@ def main(
     most: Annotated[int, typer.Option(help="Individuals that are taken at most.")] = 3000,
     loci: Annotated[int, typer.Option(help="Loci that are taken at most, evenly spaced.")] = LOCI,
     noise: Annotated[str, typer.Option(help="Measurement model of all rivals.")] = "student_t",
-    optima: Annotated[int, typer.Option(help="Optima that predict together; trial.py: 3.")] = 3,
+    optima: Annotated[int, typer.Option(help="Optima that predict together.")] = MODES,
     out: Annotated[Path, typer.Option(help="Folder of what is done.")] = Path("certificates"),
 ) -> None:
     """Print the confusion matrix of each data set, and what it says in words."""
@@ -38,7 +38,7 @@ def main(
     for name in names.split(","):
         certificate = certify(
             prepared(name, "", most, 0, loci),
-            [FORMALIZATIONS[rival](noise=NOISES[noise]()) for rival in rivals.split(",")],
+            [chosen(rival, noise=noise) for rival in names_in(rivals)],
             replicates=replicates,
             sizes=[1.0],
             seed=first_seed,

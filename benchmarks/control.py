@@ -19,14 +19,13 @@ from finished import Finished
 from trial import prepared
 
 from genomic_code.inference import compare, fit
+from genomic_code.inference.cli.shared import chosen
 from genomic_code.spec import Cohort
-from genomic_code.spec.formalizations import FORMALIZATIONS
-from genomic_code.spec.noise import StudentT
 
 
 def shuffled(cohort: Cohort, truth: str, seed: int) -> Cohort:
     """The cohort as it would be if `truth` had made it, with its residuals moved about."""
-    found = fit(FORMALIZATIONS[truth](noise=StudentT()), cohort, seed=seed, progress=False)
+    found = fit(chosen(truth, noise="student_t"), cohort, seed=seed, progress=False)
     expected = found.predict(draws=400)["mean"].values
     residual = cohort.phenotype.values - expected
     order = np.random.default_rng(seed).permutation(len(cohort))
@@ -39,7 +38,7 @@ def shuffled(cohort: Cohort, truth: str, seed: int) -> Cohort:
 def control(name: str, truth: str, rivals: list[str], seed: int) -> dict[str, object]:
     """The verdict on one shuffled data set."""
     cohort = shuffled(prepared(name), truth, seed)
-    models = [FORMALIZATIONS[rival](noise=StudentT()) for rival in rivals]
+    models = [chosen(rival, noise="student_t") for rival in rivals]
     result = compare(models, cohort, seed=seed, progress=False)
     return {
         "data": name,

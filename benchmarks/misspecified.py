@@ -114,11 +114,10 @@ def main(
     import torch
 
     from genomic_code.inference import compare
-    from genomic_code.spec.formalizations import FORMALIZATIONS
-    from genomic_code.spec.noise import NOISES
+    from genomic_code.inference.cli.shared import chosen, names_in
 
     torch.set_num_threads(1)
-    models = [FORMALIZATIONS[name](noise=NOISES[noise]()) for name in formalizations.split(",")]
+    models = [chosen(name, noise=noise) for name in names_in(formalizations)]
     sizes = {"individuals": individuals, "loci": loci, "traits": traits}
     records = Finished(out, ["case", "truth", "seed", "noise", "transform"])
     for seed in range(first_seed, first_seed + replicates):

@@ -29,9 +29,8 @@ import typer
 from finished import Finished
 
 from genomic_code.inference import Settings, compare
+from genomic_code.inference.cli.shared import chosen, names_in
 from genomic_code.spec import Cohort, datasets
-from genomic_code.spec.formalizations import FORMALIZATIONS
-from genomic_code.spec.noise import NOISES
 
 SETS = "multitrait,kinsler2020,haber2016,mallard_mutation"
 AS_MEASURED = "as_measured"
@@ -61,7 +60,7 @@ def prepared(
 
 def trial(cohort: Cohort, rivals: str, seed: int, noise: str, repeats: int) -> dict[str, object]:
     """The verdict on one data set under one seed."""
-    models = [FORMALIZATIONS[rival](noise=NOISES[noise]()) for rival in rivals.split(",")]
+    models = [chosen(rival, noise=noise) for rival in names_in(rivals)]
     started = time.process_time()
     settings = Settings(guide="collapsed")
     result = compare(models, cohort, repeats=repeats, seed=seed, settings=settings, progress=False)

@@ -118,14 +118,14 @@ class Horseshoe:
 
     def __call__(self, name: str, sizes: Sizes) -> Tensor:
         """Weights of shape `(..., *sizes)`."""
-        column = dict([list(sizes.items())[-1]])
+        *first, last = sizes.items()
+        row, column = dict(first), dict([last])
         weights = sample(name, dist.Normal(0.0, 1.0), sizes)
         local = sample(f"{name}_local", dist.HalfCauchy(1.0), sizes)
         shrink = sample(f"{name}_global", dist.LogNormal(math.log(self.tau), 1.0), column)
         slab = sample(f"{name}_slab", dist.InverseGamma(2.0, self.slab), column)
         lead = (..., *(None,) * (len(sizes) - 1), slice(None))
         if self.shared:
-            row = {each: sizes[each] for each in list(sizes)[:-1]}
             local = local * sample(f"{name}_row", dist.HalfCauchy(1.0), row)[..., None]
         wide = shrink[lead] * local
         return weights * wide * torch.rsqrt(1 + wide.square() / slab[lead])

@@ -12,8 +12,8 @@ regularised horseshoe, Piironen & Vehtari 2017, doi:10.1214/17-EJS1337SI.
 Claims: the same few places of the genome act on many traits, on each with a size and sign of its
 own: pleiotropy without latents.  Rivals: `blueprint` says that each trait has places of its own,
 `factor` that what a locus does to all traits lies along few axes.  Special case: with every eta_l
-alike it is `blueprint`; with few traits the two can hardly be told apart.  Refuted by: loci that
-are no more alike over traits than chance has it; few latents that predict as well.
+alike it is `blueprint`; of one trait eta_l only makes the tails heavier.  Refuted by: loci that are
+no more alike over traits than chance has it; few latents that predict as well.
 """
 
 from dataclasses import dataclass
