@@ -102,22 +102,28 @@ class Collapsed(LocationScale):
     def draw(self, parameters: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """What `sample` gives, and its `log q` `(...)` with the parameters in it held fixed.
 
-        Under normal noise log p - log q given u is the same whatever z is, so z is held fixed too.
-        Then the slope of log q = (log |S| - (z - m)' S (z - m)) / 2, with m = S^-1 h, needs none of
-        the factor of S, which would cost thrice the factor itself.
+        The slope of log q = (log |S| - (z - m)' S (z - m)) / 2, with m = S^-1 h, needs none of the
+        factor of S, which would cost several times the factor itself. Under normal noise log p -
+        log q given u is the same whatever z is, so z is held fixed. Under other noise z moves with
+        u along dz = S^-1 (dh - dS (z + m) / 2), which carries N(m, S^-1) along as the factor does
+        (pathwise gradients: Jankowiak & Obermeyer 2018, arXiv:1806.01851), and log q only by
+        log |S|.
         """
         assert self.evidence is not None, UNBOUND
-        if self.evidence.cells is not None:
-            return super().draw(parameters, noise)
         plain = super().sample(parameters, noise)
         gram, scale, linear = self.system(plain)
         normal = self.effects(noise)
         factor, half = solved(gram.detach(), scale.detach(), linear.detach())
         z, mean = upper(factor, half + normal), upper(factor, half)
-        slope = quadratic(gram * torch.cholesky_inverse(factor), scale)
-        slope = slope + quadratic(gram, mean * scale) - quadratic(gram, z * scale)
-        slope = 0.5 * slope + ((z - mean) * linear).sum((-1, -2))
+        slope = 0.5 * quadratic(gram * torch.cholesky_inverse(factor), scale)
         density = self.others(parameters.detach(), plain) + conditional(factor, normal)
+        if self.evidence.cells is None:
+            fit = quadratic(gram, mean * scale) - quadratic(gram, z * scale)
+            slope = slope + 0.5 * fit + ((z - mean) * linear).sum((-1, -2))
+        else:
+            middle = (z + mean) / 2
+            way = linear - middle - scale * image(gram, scale * middle)
+            z = z + torch.cholesky_solve((way - way.detach())[..., None], factor)[..., 0]
         return self.joined(plain, z), density + (slope - slope.detach())
 
     def system(self, flat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -220,11 +226,16 @@ def upper(factor: Tensor, right: Tensor) -> Tensor:
     return found[..., 0]
 
 
+def image(gram: Tensor, vectors: Tensor) -> Tensor:
+    """`G v` of vectors `(..., T, L)`."""
+    if gram.shape[-3] == 1:
+        return vectors @ gram[..., 0, :, :]
+    return (gram @ vectors[..., None])[..., 0]
+
+
 def quadratic(gram: Tensor, vectors: Tensor) -> Tensor:
     """`v' G v` `(...)` of vectors `(..., T, L)`, summed over traits."""
-    shared = gram.shape[-3] == 1
-    image = vectors @ gram[..., 0, :, :] if shared else (gram @ vectors[..., None])[..., 0]
-    return (image * vectors).sum((-1, -2))
+    return (image(gram, vectors) * vectors).sum((-1, -2))
 
 
 def conditional(factor: Tensor, normal: Tensor) -> Tensor:

@@ -96,6 +96,37 @@ def test_the_short_way_to_the_slope_is_the_long_one(
     assert short[0].abs().max() > 1
 
 
+@pytest.mark.parametrize("noise", [StudentT(), CommonFactor()], ids=["student_t", "common_factor"])
+@pytest.mark.usefixtures("double_precision")
+def test_effects_move_as_a_reparameterised_normal_does(noise: Noise) -> None:
+    """The slope of the mean of a quadratic form, by cubature of exact degree 3 (2n sigma points),
+    along the way that `draw` takes and along that of the Cholesky factor in `sample`."""
+    flat, data, plain = bound(Blueprint(noise=noise), small(CASES["missing"]))
+    torch.manual_seed(0)
+    point = 0.3 * torch.randn(flat.dim)
+    narrow = torch.cat([point, torch.full_like(point, -20.0)])
+    cells = cell_weights(flat, data, narrow, torch.Generator().manual_seed(0))
+    guide = plain.weighed(flat, data, cells)
+    size = guide.loci * guide.traits
+    where = slice(guide.first, guide.first + size)
+    ends = size**0.5 * torch.eye(size)
+    points = torch.randn(flat.dim).repeat(2 * size, 1)
+    points[:, where] = torch.cat([ends, -ends])
+    form = torch.randn(size, size)
+    parameters = guide.start(point, 0.3).requires_grad_()
+
+    def slope(drawn: Tensor) -> Tensor:
+        effects = drawn[:, where]
+        value = ((effects @ form) * effects).sum(-1).mean()
+        return torch.autograd.grad(value, parameters)[0]
+
+    short, long = guide.draw(parameters, points)[0], guide.sample(parameters, points)
+    torch.testing.assert_close(short, long)
+    found = slope(short)
+    torch.testing.assert_close(found, slope(long))
+    assert found.abs().max() > 0.1
+
+
 @cases
 def test_with_the_rest_known_the_elbo_is_the_evidence(options: dict[str, float]) -> None:
     """And effects have the closed-form posterior, trait by trait."""
