@@ -105,9 +105,9 @@ class Collapsed(LocationScale):
         The slope of log q = (log |S| - (z - m)' S (z - m)) / 2, with m = S^-1 h, needs none of the
         factor of S, which would cost several times the factor itself. Under normal noise log p -
         log q given u is the same whatever z is, so z is held fixed. Under other noise z moves with
-        u along dz = S^-1 (dh - dS (z + m) / 2), which carries N(m, S^-1) along as the factor does
-        (pathwise gradients: Jankowiak & Obermeyer 2018, arXiv:1806.01851), and log q only by
-        log |S|.
+        u along dz = S^-1 (dh - dS (z + m) / 2), on which the density of N(m, S^-1) is carried as by
+        its factor (pathwise gradients: Jankowiak & Obermeyer 2018, arXiv:1806.01851) and the
+        quadratic form in log q stays what it is.
         """
         assert self.evidence is not None, UNBOUND
         plain = super().sample(parameters, noise)

@@ -48,6 +48,14 @@ def bound(model: Formalization, cohort: Cohort) -> tuple[FlatModel, Data, Collap
     return flat, data, guide.bind(flat, data)
 
 
+def weights_at_a_point(flat: FlatModel, data: Data) -> tuple[Tensor, Tensor]:
+    """A point, and the weights of the cells that a fit which is sure of it would give them."""
+    torch.manual_seed(0)
+    point = 0.3 * torch.randn(flat.dim)
+    narrow = torch.cat([point, torch.full_like(point, -20.0)])
+    return point, cell_weights(flat, data, narrow, torch.Generator().manual_seed(0))
+
+
 @cases
 @pytest.mark.usefixtures("double_precision")
 def test_density_is_that_of_the_draws(options: dict[str, float]) -> None:
@@ -96,16 +104,16 @@ def test_the_short_way_to_the_slope_is_the_long_one(
     assert short[0].abs().max() > 1
 
 
+@cases
 @pytest.mark.parametrize("noise", [StudentT(), CommonFactor()], ids=["student_t", "common_factor"])
 @pytest.mark.usefixtures("double_precision")
-def test_effects_move_as_a_reparameterised_normal_does(noise: Noise) -> None:
+def test_effects_move_as_a_reparameterised_normal_does(
+    noise: Noise, options: dict[str, float]
+) -> None:
     """The slope of the mean of a quadratic form, by cubature of exact degree 3 (2n sigma points),
     along the way that `draw` takes and along that of the Cholesky factor in `sample`."""
-    flat, data, plain = bound(Blueprint(noise=noise), small(CASES["missing"]))
-    torch.manual_seed(0)
-    point = 0.3 * torch.randn(flat.dim)
-    narrow = torch.cat([point, torch.full_like(point, -20.0)])
-    cells = cell_weights(flat, data, narrow, torch.Generator().manual_seed(0))
+    flat, data, plain = bound(Blueprint(noise=noise), small(options))
+    point, cells = weights_at_a_point(flat, data)
     guide = plain.weighed(flat, data, cells)
     size = guide.loci * guide.traits
     where = slice(guide.first, guide.first + size)
@@ -176,10 +184,7 @@ def test_horseshoe_gains_in_fit_and_prediction() -> None:
 def test_weights_of_cells_are_those_of_a_scale_mixture() -> None:
     """At one point: (nu + 1) / (nu + r^2 / (sigma^2 + error^2)), which draws and densities use."""
     flat, data, guide = bound(Blueprint(noise=StudentT()), small(CASES["known errors"]))
-    torch.manual_seed(0)
-    point = 0.3 * torch.randn(flat.dim)
-    narrow = torch.cat([point, torch.full_like(point, -20.0)])
-    weights = cell_weights(flat, data, narrow, torch.Generator().manual_seed(0))
+    point, weights = weights_at_a_point(flat, data)
     values = flat.unpack(point)[0]
     residual = data.phenotype - flat.expected(point[None], data)[0]  # type: ignore[operator]
     freedom = 2 + values["noise_tail"]
@@ -201,10 +206,7 @@ def test_weights_of_cells_are_those_of_a_scale_mixture() -> None:
 def test_cells_of_a_common_factor_are_given_the_other_traits(options: dict[str, float]) -> None:
     """Offset and variance of a cell against those of the joint normal of its individual."""
     flat, data, guide = bound(Blueprint(noise=CommonFactor()), small(options))
-    torch.manual_seed(0)
-    point = 0.3 * torch.randn(flat.dim)
-    narrow = torch.cat([point, torch.full_like(point, -20.0)])
-    cells = cell_weights(flat, data, narrow, torch.Generator().manual_seed(0))
+    point, cells = weights_at_a_point(flat, data)
     assert cells.shape == (2, 30, 3)
     with torch.no_grad(), unvalidated():
         values = flat.unpack(point[None])[0]
