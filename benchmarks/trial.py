@@ -9,10 +9,11 @@ sixth is 0), other traits as measured; five folds, of whole groups where the dat
 data set with more than `--most` individuals as many at random, with the loci that vary among them,
 of more than `--loci` loci as many, evenly spaced; direct effects have their joint posterior,
 whatever it costs; the verdict is that of `compare`. One row is written for each data set and seed
-as soon as it is done, so that a run goes on where it was stopped.
+as soon as it is done, and every fit in a folder beside it (`trial.partial`): a run goes on where it
+was stopped, and one with more rivals fits only those.
 `margin` is how far the best is ahead of the next formalization, in nats of held-out density; `fits`
 says whether the winner passes the absolute checks (held-out coverage, signatures of genetic
-architecture).
+architecture); `seconds` is the CPU time of the run that made the row.
 
 The logarithm was not in the first protocol: with amounts as measured, which `--transform
 as_measured` still gives, `generative` won and no rival passed the checks. Nor was `hotspot` among
@@ -59,12 +60,16 @@ def prepared(
     return cohort if transform == AS_MEASURED else cohort.transform(transform)
 
 
-def trial(cohort: Cohort, rivals: str, seed: int, noise: str, repeats: int) -> dict[str, object]:
-    """The verdict on one data set under one seed."""
+def trial(
+    cohort: Cohort, rivals: str, seed: int, noise: str, repeats: int, partial: Path
+) -> dict[str, object]:
+    """The verdict on one data set under one seed; fits are kept in a folder."""
     models = [chosen(rival, noise=noise) for rival in names_in(rivals)]
     started = time.process_time()
-    settings = Settings(guide="collapsed")
-    result = compare(models, cohort, repeats=repeats, seed=seed, settings=settings, progress=False)
+    result = compare(
+        models, cohort, repeats=repeats, seed=seed, settings=Settings(guide="collapsed"),
+        progress=False, partial=partial,
+    )  # fmt: skip
     frame = result.frame.drop(index="ridge", errors="ignore")  # which is of continuous traits
     best, second = frame.index[:2]
     margin, error = result.ahead(best, second)
@@ -117,7 +122,7 @@ def main(
             key = (name, seed, scale, noise, repeats, rivals, len(cohort), cohort.shape.loci)
             if key in records.done:
                 continue
-            row = trial(cohort, rivals, seed, noise, repeats)
+            row = trial(cohort, rivals, seed, noise, repeats, out.with_suffix(".partial"))
             print(f"{name}, seed {seed}: {row['verdict']}", flush=True)
             records.add(row)
     print(records.rows.drop(columns="verdict").to_string(index=False, float_format="%.3f"))
