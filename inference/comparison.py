@@ -14,6 +14,7 @@ from arviz_stats.utils import ELPDData
 from numpy.typing import NDArray
 
 from genomic_code.inference.calibration import AbsoluteFit, absolute_fit, coverage_by_trait
+from genomic_code.inference.heldout import by_individual
 from genomic_code.inference.intervals import honest_level
 from genomic_code.inference.optimise import Settings
 from genomic_code.inference.posterior import Fit
@@ -152,17 +153,38 @@ class Comparison:
         pit = self.pit.sel(formalization=name).values[held]
         return honest_level(pit, self.folds[held], level, self.units)
 
-    def ahead(self, first: str, second: str) -> tuple[float, float]:
-        """How far the first row is ahead of the second in elpd, and the error of that, in nats.
+    @property
+    def training(self) -> NDArray[np.bool_]:
+        """Training rows of each fold `(F, N)`: what a method of `ahead` may learn from."""
+        return np.stack([self.folds != fold for fold in range(self.folds.max() + 1)])
+
+    def ahead(self, first: str | xr.Dataset, second: str) -> tuple[float, float]:
+        """How far the first is ahead of the second in elpd, and the error of that, in nats.
+
+        Args:
+            first: A row of the table; or what another method predicts of the same individuals from
+                the same `training` rows, as `NetworkEnsemble.predict` and its like return it, with
+                `log_predictive` `(individual, trait)` on the scale of `Fit.log_predictive`.
+            second: A row of the table.
 
         Raises:
-            ValueError: There is no such row.
+            ValueError: There is no such row; predictions lack a cell, or the folds that they are of
+                were not the only ones.
         """
-        densities = {name: self.elpd_data(name).elpd_i.values for name in (first, second)}
+        rows = [first, second] if isinstance(first, str) else [second]
+        densities = {name: self.elpd_data(name).elpd_i.values for name in rows}
         totals = None
         if self.totals is not None:
-            totals = {name: self.totals.sel(formalization=name).values for name in densities}
-        return Paired(densities, self.units, totals).ahead(first, second)
+            totals = {name: self.totals.sel(formalization=name).values for name in rows}
+        if isinstance(first, str):
+            return Paired(densities, self.units, totals).ahead(first, second)
+        if totals is not None and len(totals[second]) > 1:
+            raise ValueError(
+                f"first must be a row where folds are drawn {len(totals[second])} times, got "
+                "predictions, which are of one draw; compare with repeats=1"
+            )
+        densities["predictions"] = by_individual(first, self.cohort, self.folds >= 0)
+        return Paired(densities, self.units).ahead("predictions", second)
 
     @property
     def by_trait(self) -> xr.Dataset:

@@ -17,7 +17,7 @@ from genomic_code.inference.predictive import cell_labels
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.standardize import Scaler, phenotype_sd
 
-__all__ = ["HeldOut", "blended", "check_folds", "held_out", "held_out_cells"]
+__all__ = ["HeldOut", "blended", "by_individual", "check_folds", "held_out", "held_out_cells"]
 
 Array = NDArray[np.float64]
 
@@ -151,3 +151,21 @@ def held_out_cells(
         out[name][missing] = np.nan
     labels = cell_labels(cohort)
     return xr.Dataset({name: (tuple(labels), table) for name, table in out.items()}, labels)
+
+
+def by_individual(predictions: xr.Dataset, cohort: Cohort, held: NDArray[np.bool_]) -> Array:
+    """Held-out log predictive density `(n,)` of the n individuals `held` `(N,)`, of their cells.
+
+    Raises:
+        ValueError: A cell that was observed has no prediction.
+    """
+    density: Array = predictions["log_predictive"].values
+    wanted = ~np.isnan(cohort.phenotype.values) & held[:, None]
+    if density.shape != wanted.shape or not np.isfinite(density[wanted]).all():
+        raise ValueError(
+            f"predictions must have a finite log_predictive of shape {wanted.shape} in every "
+            f"observed cell that is held out, got shape {density.shape}; predict from the training "
+            "rows of the comparison"
+        )
+    found: Array = np.where(wanted, density, 0.0).sum(1)[held]
+    return found

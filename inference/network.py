@@ -4,11 +4,13 @@ A mean-field guide of such a network prunes what the data would use. Its modes a
 and a single one is too sure of itself: a mixture over starts predicts better than any
 (Lakshminarayanan et al. 2017, arXiv:1612.01474). The weights are those of highest posterior density
 in the unconstrained space of the sites, by Adam over minibatches under a cosine step size. Points
-leave out what is not known of the weights: with thousands of individuals 90 % intervals hold .89 to
-.90 of new cells, with some hundred .85.
+leave out what is not known of the weights: 90 % intervals hold .87 to .91 of new splice sites where
+there are 6 to 18 observed cells a weight, .64 to .85 at half a cell to three, .48 to .59 at a fifth
+and below, where the density is worth nothing. Below a half a warning says so.
 """
 
 import math
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,6 +44,8 @@ DRAWS = 400
 """Draws of the noise of each member, to rank an observed cell among."""
 TOGETHER = 2**24
 """Numbers drawn together at most."""
+FEW = 0.5
+"""Observed cells a weight below which points of weights are far too sure."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,7 @@ class NetworkEnsemble:
         training = check_folds(cohort, training, 2)
         generator = torch.Generator().manual_seed(seed)
         total = len(training) * self.steps
+        self.warn_of_few(cohort, training)
         scalers = [Scaler.fit(cohort, rows, self.hypothesis.noise) for rows in training]
         with tqdm(total=total, desc="networks", disable=not progress, leave=False) as bar:
             parts = [
@@ -105,6 +110,19 @@ class NetworkEnsemble:
                 for scaler, rows in zip(scalers, training, strict=True)
             ]
         return held_out_cells(cohort, training, scalers, parts)
+
+    def warn_of_few(self, cohort: Cohort, training: NDArray[np.bool_]) -> None:
+        """Warn where a fold has too few observed cells for so many weights."""
+        seen = ~np.isnan(cohort.phenotype.values)
+        cells = min(int(seen[rows].sum()) for rows in training)
+        weights = FlatModel(self.hypothesis, cohort.shape).dim
+        if cells < FEW * weights:
+            warnings.warn(
+                f"{self.hypothesis.name}: {cells} observed cells are few for {weights} weights; "
+                "intervals will be far too narrow, and log_predictive too low: take a smaller "
+                "network, or fit",
+                stacklevel=3,
+            )
 
     def fold(
         self, data: Data, rows: NDArray[np.bool_], generator: torch.Generator, bar: "tqdm[Any]"

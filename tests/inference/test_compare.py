@@ -7,11 +7,13 @@ import arviz_stats
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
 from genomic_code.inference import Settings, compare, fit, guide_choice
 from genomic_code.inference.compare import CANDIDATES, named, unfit
+from genomic_code.inference.fit import fit_folds
 from genomic_code.inference.folds import assign_folds
 from genomic_code.inference.scores import stacking_weights
 from genomic_code.inference.verdict import judge
@@ -49,6 +51,43 @@ def test_compare_end_to_end(cohort: Cohort) -> None:
     assert ranked["elpd"].to_numpy() == pytest.approx(found.to_numpy(), abs=1)
     again = compare(["polygenic", "factor"], cohort, folds=3, settings=QUICK, progress=False)
     assert again.frame.equals(result.frame), "the order of the formalizations changes nothing"
+
+
+def test_predictions_of_another_method_are_paired_like_a_row(cohort: Cohort) -> None:
+    """With the densities of a row as predictions: its lead, over groups, where some never are out.
+
+    And `null` fitted by hand to the training rows that the comparison names is its row.
+    """
+    fold = np.where(np.arange(len(cohort)) < 60, np.arange(len(cohort)) % 3, -1)
+    groups = np.arange(len(cohort)) % 12
+    result = compare(["factor"], cohort, folds=fold, groups=groups, settings=QUICK, progress=False)
+    row = result.cells.sel(formalization="factor")
+    other = xr.Dataset({"log_predictive": row})
+    assert result.ahead(other, "null") == pytest.approx(result.ahead("factor", "null"))
+    assert result.ahead(other, "factor") == (0, 0)
+    assert result.training.shape == (3, len(cohort))
+    by_hand = np.full(cohort.phenotype.shape, np.nan)
+    for rows in result.training:
+        assert rows[60:].all()
+        alone = fit_folds("null", cohort, rows[None], QUICK, 0, progress=False)[0]
+        by_hand[~rows] = alone.log_predictive().values[~rows]
+    gap, error = result.ahead(xr.Dataset({"log_predictive": row.copy(data=by_hand)}), "null")
+    assert abs(gap) < 1, "other draws of the same posterior"
+    assert error < 1
+    assert result.ahead("factor", "null")[0] > 30
+
+
+def test_predictions_must_cover_what_is_compared(cohort: Cohort) -> None:
+    options = {"folds": 2, "settings": QUICK, "progress": False}
+    result = compare(["null"], cohort, **options)
+    cells = result.cells.sel(formalization="null")
+    hole = cells.where(cells > cells.min())
+    for wrong in (hole, cells[:-1]):
+        with pytest.raises(ValueError, match="predict from the training rows of the comparison"):
+            result.ahead(xr.Dataset({"log_predictive": wrong}), "null")
+    twice = compare(["null"], cohort, repeats=2, **options)
+    with pytest.raises(ValueError, match="first must be a row where folds are drawn 2 times"):
+        twice.ahead(xr.Dataset({"log_predictive": cells}), "null")
 
 
 def test_a_verdict_on_amounts_asks_for_the_log_scale(cohort: Cohort) -> None:

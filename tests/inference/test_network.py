@@ -87,7 +87,7 @@ def test_members_are_mixed() -> None:
 def test_held_out_phenotypes_are_not_seen() -> None:
     cohort = parity(120, missing=0.1)
     rows = folds(120, 40)
-    ensemble = NetworkEnsemble(SMALL, members=2, steps=60)
+    ensemble = NetworkEnsemble(Regulatory(outer=8, inner=6), members=2, steps=60)
     first = ensemble.predict(cohort, rows, progress=False)
     other = cohort.dataset.copy(deep=True)
     held = other["phenotype"].values[~rows[0]]
@@ -99,6 +99,12 @@ def test_held_out_phenotypes_are_not_seen() -> None:
     assert np.isnan(first["mean"].values[rows[0]]).all()
     missing = np.isnan(cohort.phenotype.values)
     assert (np.isnan(first["log_predictive"].values) == (missing | rows[0][:, None])).all()
+
+
+def test_too_few_cells_for_the_weights_are_told() -> None:
+    ensemble = NetworkEnsemble(SMALL, members=1, steps=5)
+    with pytest.warns(UserWarning, match="regulatory: 80 observed cells are few for 832 weights"):
+        ensemble.predict(parity(60), folds(60, 20), progress=False)
 
 
 def test_what_it_refuses() -> None:
@@ -113,7 +119,7 @@ def test_what_it_refuses() -> None:
         NetworkEnsemble(steps=0)
     with pytest.raises(ValueError, match="at least 2 individuals in each fold, got 1"):
         NetworkEnsemble(SMALL).predict(parity(30), folds(30, 29), progress=False)
-    wild = NetworkEnsemble(SMALL, rate=1e30, steps=30)
+    wild = NetworkEnsemble(Generative(latents=1, hidden=2), rate=1e30, steps=30)
     with pytest.raises(DivergenceError, match="lower rate"):
         wild.predict(parity(60), folds(60, 20), progress=False)
     assert isinstance(SMALL.noise, Normal)
