@@ -39,6 +39,7 @@ def tidy(module: GraphModule) -> GraphModule:
             node.replace_all_uses_with(same)
             graph.erase_node(node)
     graph.eliminate_dead_code()
+    merge_equals(module)  # first: what is computed twice of the data would be kept twice
     fold_constants(module)
     merge_equals(module)
     graph.eliminate_dead_code()
@@ -74,7 +75,7 @@ def fold_constants(module: GraphModule) -> None:
         if node.op == "get_attr":
             known[node] = getattr(module, str(node.target))
             continue
-        if node.op != "call_function" or not is_pure(node):
+        if node.op != "call_function" or not is_pure(node) or written_to(node):
             continue
         inputs = {each: known[each] for each in node.all_input_nodes if each in known}
         if node.target in LIKE and node.meta["val"].numel() <= SMALL:
@@ -107,7 +108,7 @@ def merge_equals(module: GraphModule) -> None:
     for node in list(module.graph.nodes):
         if node.op == "get_attr":
             key: Any = ("get_attr", node.target)
-        elif node.op == "call_function" and is_pure(node):
+        elif node.op == "call_function" and is_pure(node) and not written_to(node):
             key = (node.target, repr(node.args), repr(sorted(node.kwargs.items())))
         else:
             continue
@@ -116,6 +117,18 @@ def merge_equals(module: GraphModule) -> None:
             module.graph.erase_node(node)
         else:
             seen[key] = node
+
+
+def written_to(node: Node) -> bool:
+    """Whether a later operation changes the result in place, or a view of it."""
+    for user in node.users:
+        schema = getattr(user.target, "_schema", None)
+        if schema is None:
+            continue
+        view = any(result.alias_info is not None for result in schema.returns)
+        if schema.is_mutable or (view and written_to(user)):
+            return True
+    return False
 
 
 def is_pure(node: Node) -> bool:

@@ -113,6 +113,32 @@ def test_tidy_keeps_values_and_drops_work() -> None:
     assert torch.equal(small(x), expected)
 
 
+def test_tidy_keeps_what_is_computed_twice_of_the_data_once() -> None:
+    data = torch.arange(3.0)
+
+    def function(x: Tensor) -> Tensor:
+        return (x * data.square()).exp() + (x * data.square()).exp()
+
+    x = torch.arange(3.0)
+    small = tidy(make_fx(function)(x))
+    assert [len(buffer) for buffer in small.buffers()].count(3) <= 2  # the data, and their square
+    assert sum(node.op == "call_function" for node in small.graph.nodes) == 3
+    assert torch.equal(small(x), function(x))
+
+
+def test_tidy_leaves_alone_what_is_written_to() -> None:
+    def function(x: Tensor) -> Tensor:
+        ones, twos = torch.empty_like(x).fill_(1.0), torch.empty_like(x).fill_(2.0)
+        total = torch.zeros(1, 3)
+        total[0].add_(ones.mul_(x))
+        return total[0] + twos.mul_(x)
+
+    x = torch.arange(3.0)
+    small = tidy(make_fx(function)(x))
+    for _ in range(2):
+        assert torch.equal(small(x), function(x))
+
+
 def test_advance_is_adam_with_locations_in_standard_deviations() -> None:
     torch.manual_seed(0)
     start = torch.randn(2, 3, 5)
