@@ -20,9 +20,10 @@ not be its own: `--network regulatory` asks an ensemble of networks instead, on 
 `network_margin` is how far that is ahead of the best row.
 
 The logarithm was not in the first protocol: with amounts as measured, which `--transform
-as_measured` still gives, `generative` won and no rival passed the checks. Nor was `hotspot` among
-the first rivals: it came when the crosses had been seen. For `smn1` normal scores were written here
-before, which its known errors, in percent, cannot follow; no fit had been made.
+as_measured` still gives, `generative` won and no rival passed the checks. Nor were `hotspot` and
+`program` among the first rivals: they came when the crosses and the splice sites had been seen. For
+`smn1` normal scores were written here before, which its known errors, in percent, cannot follow; no
+fit had been made.
 """
 
 import time
@@ -43,7 +44,7 @@ from genomic_code.spec.protocols import Formalization
 
 SETS = "multitrait,kinsler2020,haber2016,mallard_mutation"
 AS_MEASURED = "as_measured"
-RIVALS = "null,factor,blueprint,hotspot,polygenic,generative"
+RIVALS = "null,factor,blueprint,hotspot,polygenic,program,generative"
 LOCI = 2000
 NONE = "none"
 TRANSFORMS = {"multitrait": "log", "smn1": "quantified,log"}
