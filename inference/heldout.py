@@ -159,13 +159,18 @@ def by_individual(predictions: xr.Dataset, cohort: Cohort, held: NDArray[np.bool
     Raises:
         ValueError: A cell that was observed has no prediction.
     """
-    density: Array = predictions["log_predictive"].values
+    if not isinstance(predictions, xr.Dataset) or "log_predictive" not in predictions:
+        raise ValueError(
+            "first must be the name of a row, or an xarray.Dataset with log_predictive, got "
+            f"{type(predictions).__name__}"
+        )
+    density: Array = predictions["log_predictive"].transpose("individual", "trait").values
     wanted = ~np.isnan(cohort.phenotype.values) & held[:, None]
     if density.shape != wanted.shape or not np.isfinite(density[wanted]).all():
         raise ValueError(
-            f"predictions must have a finite log_predictive of shape {wanted.shape} in every "
-            f"observed cell that is held out, got shape {density.shape}; predict from the training "
-            "rows of the comparison"
+            f"first must have a finite log_predictive of shape {wanted.shape} in every observed "
+            f"cell that is held out, got shape {density.shape}; predict from the training rows of "
+            "the comparison"
         )
     found: Array = np.where(wanted, density, 0.0).sum(1)[held]
     return found

@@ -85,6 +85,10 @@ def test_predictions_must_cover_what_is_compared(cohort: Cohort) -> None:
     for wrong in (hole, cells[:-1]):
         with pytest.raises(ValueError, match="predict from the training rows of the comparison"):
             result.ahead(xr.Dataset({"log_predictive": wrong}), "null")
+    with pytest.raises(ValueError, match="with log_predictive, got DataArray"):
+        result.ahead(cells, "null")
+    turned = xr.Dataset({"log_predictive": cells.transpose()})
+    assert result.ahead(turned, "null") == (0, 0)
     twice = compare(["null"], cohort, repeats=2, **options)
     with pytest.raises(ValueError, match="first must be a row where folds are drawn 2 times"):
         twice.ahead(xr.Dataset({"log_predictive": cells}), "null")
