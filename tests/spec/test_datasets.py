@@ -18,7 +18,7 @@ from genomic_code.spec.datasets.fetch import fetch
 from genomic_code.spec.datasets.record import File, Record
 
 mirrored = pytest.mark.skipif(
-    datasets.MIRROR not in os.environ, reason=f"{datasets.MIRROR} names no mirror"
+    not os.environ.get(datasets.MIRROR), reason=f"{datasets.MIRROR} names no mirror"
 )
 
 CONTENT = b"individual,genotype:a,phenotype:t\n1,0,1.5\n2,1,2.5\n"
