@@ -141,6 +141,8 @@ def main(
 ) -> None:
     """Print a line for each data set and seed, and the verdicts in words."""
     torch.set_num_threads(1)
+    if network != NONE and repeats > 1:
+        raise typer.BadParameter(f"must be 1 with --network, got {repeats}", param_hint="--repeats")
     keys = ["data", "seed", "transform", "noise", "repeats", "rivals", "network"]
     keys += ["individuals", "loci"]
     records = Finished(out, keys)
