@@ -14,7 +14,7 @@ from scipy.special import logsumexp
 from genomic_code.inference.calibration import coverage
 from genomic_code.inference.ensemble import fit_ensemble
 from genomic_code.inference.fit import Settings, fit_folds
-from genomic_code.inference.folds import assign_folds
+from genomic_code.inference.folds import assign_folds, training_sets
 from genomic_code.inference.gather import baseline
 from genomic_code.inference.gaussian_process import GaussianProcess
 from genomic_code.inference.heldout import held_out
@@ -71,8 +71,7 @@ def undistributed(method: str, observed: Array, mean: Array, started: float) -> 
 def bloom_folds(seed: int) -> tuple[Cohort, NDArray[np.bool_]]:
     """The cross and its ten training sets `(10, N)`."""
     cohort = datasets.load("bloom2013")
-    fold = assign_folds(cohort, 10, seed)
-    return cohort, np.stack([fold != k for k in range(10)])
+    return cohort, training_sets(assign_folds(cohort, 10, seed))
 
 
 def bloom(seed: int) -> Iterator[Row]:

@@ -82,7 +82,7 @@ def trial(
     frame = result.frame.drop(index="ridge", errors="ignore")  # which is of continuous traits
     best, second = frame.index[:2]
     margin, error = result.ahead(best, second)
-    beyond = beside(result, chosen(network, noise=noise), seed) if network != NONE else {}
+    beyond = beside(result, best, chosen(network, noise=noise), seed) if network != NONE else {}
     return {
         "data": cohort.name,
         "seed": seed,
@@ -110,11 +110,11 @@ def trial(
     }
 
 
-def beside(result: Comparison, network: Formalization, seed: int) -> dict[str, object]:
+def beside(result: Comparison, best: str, network: Formalization, seed: int) -> dict[str, object]:
     """What an ensemble of networks predicts of the same individuals, against the best row."""
     ensemble = NetworkEnsemble(network)
     found = ensemble.predict(result.cohort, result.training, seed=seed, progress=False)
-    margin, error = result.ahead(found, str(result.frame.drop(index="ridge").index[0]))
+    margin, error = result.ahead(found, best)
     return {
         "network_margin": margin,
         "network_se": error,

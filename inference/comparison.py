@@ -14,6 +14,7 @@ from arviz_stats.utils import ELPDData
 from numpy.typing import NDArray
 
 from genomic_code.inference.calibration import AbsoluteFit, absolute_fit, coverage_by_trait
+from genomic_code.inference.folds import training_sets
 from genomic_code.inference.heldout import by_individual
 from genomic_code.inference.intervals import honest_level
 from genomic_code.inference.optimise import Settings
@@ -156,7 +157,7 @@ class Comparison:
     @property
     def training(self) -> NDArray[np.bool_]:
         """Training rows of each fold `(F, N)`: what a method of `ahead` may learn from."""
-        return np.stack([self.folds != fold for fold in range(self.folds.max() + 1)])
+        return training_sets(self.folds)
 
     def ahead(self, first: str | xr.Dataset, second: str) -> tuple[float, float]:
         """How far the first is ahead of the second in elpd, and the error of that, in nats.

@@ -41,7 +41,6 @@ def tidy(module: GraphModule) -> GraphModule:
     graph.eliminate_dead_code()
     merge_equals(module)  # first: what is computed twice of the data would be kept twice
     fold_constants(module)
-    merge_equals(module)
     graph.eliminate_dead_code()
     graph.lint()
     module.recompile()
