@@ -198,7 +198,7 @@ def check_signatures(fit: Fit, replicates: int, seed: int) -> pd.DataFrame:
     measure = signatures(genotype, environment)
     observed = fit.data.observed.numpy()[some]
     phenotype = fit.standard_phenotype(fit.cohort).double().numpy()[some]
-    affordable = WORK // (genotype.size + len(genotype) ** 2)
+    affordable = WORK // (genotype.size + 2 * len(genotype) * min(genotype.shape))
     count = min(replicates, max(100, affordable))
     found = measure(np.where(observed, phenotype, 0.0)[None])
     parts = []

@@ -6,15 +6,16 @@ single trait with variance components by restricted maximum likelihood (Patterso
 doi:10.1093/biomet/58.3.545); it is the `ridge` baseline of every comparison.
 """
 
-import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
+from scipy.special import expit
 from torch import Tensor
 
+from genomic_code.inference.kinship import kinship_axes
 from genomic_code.spec.cohort import Cohort
 from genomic_code.spec.protocols import Data
 from genomic_code.spec.standardize import Scaler, phenotype_sd
@@ -79,58 +80,79 @@ class GBLUP(NamedTuple):
 
 
 def gblup(
-    kinship: NDArray[np.float64],
+    genotype: NDArray[np.float64],
     fixed: NDArray[np.float64],
     phenotype: NDArray[np.float64],
     observed: NDArray[np.bool_],
-) -> GBLUP:
-    """Best linear unbiased prediction of one trait, variance components by REML.
+) -> list[GBLUP]:
+    """Best linear unbiased prediction, trait by trait, variance components by REML.
+
+    Time and memory grow with the smaller of individuals and loci: all is said in the axes of
+    kinship, outside of which the covariance is that of the noise.
 
     Args:
-        kinship: `(N, N)`, x x' / L.
+        genotype: `(N, L)`, standardised; kinship is x x' / L.
         fixed: `(N, C + 1)` covariates with a column of ones.
-        phenotype: `(N,)`; read where `observed`.
-        observed: `(N,)`.
+        phenotype: `(N, T)`; read where `observed`.
+        observed: `(N,)`, of all these traits.
     """
-    y, f = phenotype[observed], fixed[observed]
-    k = kinship[np.ix_(observed, observed)]
-    q, _ = np.linalg.qr(f, mode="complete")
-    free = q[:, f.shape[1] :]
-    values, vectors = np.linalg.eigh(free.T @ k @ free)
-    values = values.clip(0)
-    scores = (vectors.T @ (free.T @ y)) ** 2
-    degrees = len(scores)
-
-    def deviance(logit: float) -> float:
-        share = 1 / (1 + math.exp(-logit))
-        spectrum = share * values + (1 - share)
-        return float(degrees * np.log((scores / spectrum).mean()) + np.log(spectrum).sum())
-
-    best = minimize_scalar(deviance, bounds=(-7.0, 7.0), method="bounded")
-    share = 1 / (1 + math.exp(-float(best.x)))
-    total = float((scores / (share * values + (1 - share))).mean())
-    covariance = total * (share * k + (1 - share) * np.eye(len(y)))
-    cross = total * share * kinship[:, observed]
-    solved = np.linalg.solve(covariance, np.column_stack([f, y, cross.T]))
+    x, f = genotype[observed], fixed[observed]
+    vectors, values = kinship_axes(x)
+    cross = genotype @ (x.T @ vectors) / x.shape[1]
+    diagonal = np.square(genotype).mean(1)
+    n, rank = vectors.shape
     c = f.shape[1]
-    information = f.T @ solved[:, :c]
-    effects = np.linalg.solve(information, f.T @ solved[:, c])
-    residual = solved[:, c] - solved[:, :c] @ effects
-    mean = fixed @ effects + cross @ residual
-    left = total * share * kinship.diagonal() - (cross * solved[:, c + 1 :].T).sum(1)
-    slack = fixed - cross @ solved[:, :c]
-    uncertain = (slack * np.linalg.solve(information, slack.T).T).sum(1)
-    return GBLUP(mean, left.clip(0) + uncertain + total * (1 - share), share)
+    degrees = n - c
+
+    def predict(y: NDArray[np.float64]) -> GBLUP:
+        known = np.column_stack([f, y])
+        inside = vectors.T @ known
+        outside = known - vectors @ inside
+        beyond = outside.T @ outside
+
+        def moments(share: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+            """Covariates and trait against each other, weighed; the spectrum of the axes."""
+            spectrum = share * values + (1 - share)
+            return inside.T @ (inside / spectrum[:, None]) + beyond / (1 - share), spectrum
+
+        def explained(weighed: NDArray[np.float64]) -> tuple[NDArray[Any], float]:
+            """Effects of the covariates, and the weighed squares that they leave."""
+            effects = np.linalg.solve(weighed[:c, :c], weighed[:c, c])
+            return effects, float(weighed[c, c] - weighed[c, :c] @ effects)
+
+        def deviance(logit: float) -> float:
+            weighed, spectrum = moments(expit(logit))
+            squares = explained(weighed)[1]
+            determinant = np.log(spectrum).sum() + (n - rank) * np.log(1 - expit(logit))
+            information = np.linalg.slogdet(weighed[:c, :c])[1]
+            return float(degrees * np.log(squares / degrees) + determinant + information)
+
+        share = expit(minimize_scalar(deviance, bounds=(-7.0, 7.0), method="bounded").x)
+        weighed, spectrum = moments(share)
+        effects, squares = explained(weighed)
+        total = squares / degrees
+        weights = share * cross / spectrum
+        mean = fixed @ effects + weights @ (inside[:, c] - inside[:, :c] @ effects)
+        left = share * (diagonal - (weights * cross).sum(1))
+        slack = fixed - weights @ inside[:, :c]
+        uncertain = (slack * np.linalg.solve(weighed[:c, :c], slack.T).T).sum(1)
+        return GBLUP(mean, total * (left.clip(0) + uncertain + 1 - share), float(share))
+
+    return [predict(column[observed]) for column in phenotype.T]
 
 
 def trait_gblups(data: Data, training: NDArray[np.bool_]) -> list[GBLUP]:
     """GBLUP of each trait on the training rows `(N,)`, the environment as covariates."""
     x = data.genotype.double().numpy()
-    kinship = x @ x.T / x.shape[1]
     fixed = np.column_stack([np.ones(len(x)), data.environment.double().numpy()])
     assert data.phenotype is not None
-    columns = zip(data.phenotype.double().numpy().T, data.observed.numpy().T, strict=True)
-    return [gblup(kinship, fixed, y, seen & training) for y, seen in columns]
+    phenotype = data.phenotype.double().numpy()
+    seen, alike = np.unique(data.observed.numpy() & training[:, None], axis=1, return_inverse=True)
+    found: dict[int, GBLUP] = {}
+    for number, rows in enumerate(seen.T):  # traits measured in the same individuals share axes
+        traits = np.flatnonzero(alike.reshape(-1) == number)
+        found |= zip(traits, gblup(x, fixed, phenotype[:, traits], rows), strict=True)
+    return [found[trait] for trait in range(phenotype.shape[1])]
 
 
 def ridge_predictions(

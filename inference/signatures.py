@@ -10,6 +10,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from genomic_code.inference.kinship import kinship_axes
+
 __all__ = ["MEANING", "signatures"]
 
 Array = NDArray[np.float64]
@@ -51,15 +53,14 @@ def signatures(genotype: Array, environment: Array) -> Callable[[Array], dict[st
     n = len(genotype)
     fixed = np.linalg.qr(np.column_stack([np.ones(n), environment]))[0]
     x = genotype - fixed @ (fixed.T @ genotype)
-    values, vectors = np.linalg.eigh(x @ x.T / x.shape[1])
-    values = values.clip(0)
-    # ridge at a heritability of one half
-    smoother = (vectors * (values / (values + values.mean()))) @ vectors.T
+    vectors, values = kinship_axes(x)
+    # ridge at a heritability of one half: smoother = half @ half.T
+    half = vectors * np.sqrt(values / (values + values.sum() / n))
     some = x[:, np.unique(np.linspace(0, x.shape[1] - 1, LOCI).astype(int))]
 
     def measure(phenotype: Array) -> dict[str, Array]:
         y = phenotype - fixed @ (fixed.T @ phenotype)
-        scores = smoother @ y
+        scores = half @ (half.T @ y)
         rest = y - scores
         rest = rest - rest.mean(-2, keepdims=True)
         rest = rest / rest.std(-2, keepdims=True).clip(1e-9)
